@@ -1,0 +1,64 @@
+/**
+ * The errors of the library: one class, few codes. Messages name what was expected and what came, and never contain a
+ * password, a URL with credentials, or anything else that must not reach a log.
+ */
+
+export type TenureErrorCode =
+  /** The store did not answer, or not in time. Nobody knows whether the call took effect. Try again. */
+  | 'store-unreachable'
+  /** The store refuses the credentials, or the rights do not suffice. */
+  | 'store-denied'
+  /** The store cannot keep its promises: a missing table, an unsafe setting, a record that is not ours. */
+  | 'store-unfit'
+  /** The work threw or rejected while its tenure was held. */
+  | 'work-failed'
+  /** The work had not settled `drainMs` after the end of its tenure. It still runs. */
+  | 'work-overran'
+  /** A listener threw or rejected. */
+  | 'listener-failed'
+  /** An option is missing, of the wrong type, or out of range. */
+  | 'bad-option'
+  /** `assertHeld()` was called after the end of the tenure. */
+  | 'not-held'
+  /** A guarded resource has seen a larger fencing token than the one it was given. */
+  | 'stale-token'
+
+export class TenureError extends Error {
+  override readonly name = 'TenureError'
+  readonly code: TenureErrorCode
+  constructor(code: TenureErrorCode, message: string, options?: { readonly cause?: unknown }) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** Name what came, for a message: value and type, cut to a bearable length. */
+export function describeValue(value: unknown): string {
+  if (value === undefined || value === null) return String(value)
+  const text = typeof value === 'string' ? JSON.stringify(maskSecrets(value)) : typeof value === 'object' ? '' : String(value)
+  const short = text.length > 60 ? `${text.slice(0, 57)}...` : text
+  return short === '' ? (Array.isArray(value) ? 'an array' : 'an object') : `${short} (${typeof value})`
+}
+
+export function badOption(option: string, expected: string, value: unknown): TenureError {
+  return new TenureError('bad-option', `Expected \`${option}\` to be ${expected}, got ${describeValue(value)}`)
+}
+
+/** Whatever a store threw, as one of the three codes a store may answer with. */
+export function asStoreError(store: string, verb: string, thrown: unknown): TenureError {
+  if (thrown instanceof TenureError && thrown.code.startsWith('store-')) return thrown
+  return new TenureError('store-unreachable', `${store}: ${verb} failed: ${messageOf(thrown)}`, { cause: thrown })
+}
+
+/** The message of whatever was thrown, with the passwords of URLs masked. */
+export function messageOf(thrown: unknown): string {
+  const text = thrown instanceof Error ? thrown.message || thrown.name : String(thrown)
+  return maskSecrets(text)
+}
+
+/** Replace passwords in URLs and in `password=...` pairs. */
+export function maskSecrets(text: string): string {
+  return text
+    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/?#]*):([^\s@/]*)@/gi, '$1:***@')
+    .replace(/\b(password|passwd|pwd|secret|token|api[-_]?key)=([^\s&;'"]+)/gi, '$1=***')
+}

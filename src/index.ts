@@ -1,0 +1,13 @@
+/** The door of the library: re-exports only. */
+
+export { Candidate } from './candidate.ts'
+export type { Clock } from './clock.ts'
+export type { TenureEnd } from './election.ts'
+export { TenureError, type TenureErrorCode } from './errors.ts'
+export type { CandidateEvents, Leader, Listener } from './events.ts'
+export { Fence } from './fence.ts'
+export { type LeadOptions, lead } from './lead.ts'
+export { type ObserveOptions, observe } from './observer.ts'
+export type { CandidateOptions, Logger, Work } from './options.ts'
+export type { Bid, Hold, Lease, LeaseStore, StoreTiming } from './store.ts'
+export type { StepDownOptions, Tenure } from './tenure.ts'

@@ -1,0 +1,116 @@
+/**
+ * What the work receives: one period of leading. Everything it says about the present is asked of the clock at the
+ * moment of the question, so that a process that was frozen or blocked cannot act on an old answer.
+ */
+
+import { type Clock, MAX_TIMER_MS } from './clock.ts'
+import type { TenureEnd } from './election.ts'
+import { TenureError } from './errors.ts'
+
+/** What a tenure needs from the candidate that leads. */
+export interface Throne {
+  readonly clock: Clock
+  /** Whether the tenure still holds, at this moment. Ends it on the spot when its deadline has passed. */
+  holds(): boolean
+  leaseLeftMs(): number
+  stepDown(options?: StepDownOptions): Promise<void>
+}
+
+export interface StepDownOptions {
+  /** How long to stand aside after the lease is released, in whole milliseconds. @default the ttl */
+  readonly cooldownMs?: number | undefined
+}
+
+export class Tenure {
+  readonly election: string
+  /** The id of the candidate that leads. */
+  readonly candidate: string
+  /** Larger than the token of every tenure before; pass it along with every write. */
+  readonly fencingToken: number
+  /** When the tenure began, in milliseconds since 1970. For people. */
+  readonly startedAt: number
+  /**
+   * Aborted when the tenure ends. `signal.aborted` also asks the clock, so that it can never be stale; pass the signal
+   * to everything that takes one.
+   */
+  readonly signal: AbortSignal
+  readonly #throne: Throne
+  readonly #controller: AbortController
+
+  /** @internal */
+  constructor(facts: Pick<Tenure, 'election' | 'candidate' | 'fencingToken' | 'startedAt'>, throne: Throne) {
+    this.election = facts.election
+    this.candidate = facts.candidate
+    this.fencingToken = facts.fencingToken
+    this.startedAt = facts.startedAt
+    this.#throne = throne
+    this.#controller = new AbortController()
+    this.signal = askingSignal(this.#controller.signal, () => throne.holds())
+  }
+
+  /** Whether the tenure holds now. False from the first moment of leaving. */
+  get held(): boolean {
+    return !this.signal.aborted
+  }
+
+  /**
+   * Milliseconds for which nobody else can lead; goes on being renewed while the work drains. What a last write looks at.
+   * 0 when nothing is left.
+   */
+  remainingMs(): number {
+    return this.#throne.leaseLeftMs()
+  }
+
+  /** Call before every effect. Throws a `TenureError` of code `not-held` once the tenure has ended. */
+  assertHeld(): void {
+    if (this.held) return
+    throw new TenureError('not-held', `The tenure of \`${this.election}\` with fencing token ${this.fencingToken} has ended`, {
+      cause: this.signal.reason,
+    })
+  }
+
+  /**
+   * Wait for so many milliseconds. Resolves with true if the tenure is still held, and early with false when it ends;
+   * never rejects. What is not a positive number waits for the next turn.
+   */
+  sleep(ms: number): Promise<boolean> {
+    const { clock } = this.#throne
+    const until = clock.mono() + (ms > 0 ? ms : 0)
+    return new Promise((resolve) => {
+      if (!this.held) return resolve(false)
+      const ended = () => {
+        cancel()
+        this.signal.removeEventListener('abort', ended)
+        resolve(this.held)
+      }
+      // A timer may fire early, and none is as long as the longest sleep.
+      const wait = () => {
+        const left = until - clock.mono()
+        if (left > 0) cancel = clock.timer(Math.min(Math.ceil(left), MAX_TIMER_MS), wait, true)
+        else ended()
+      }
+      let cancel = clock.timer(0, wait, true)
+      this.signal.addEventListener('abort', ended)
+    })
+  }
+
+  /** Hand over: aborts the signal, and releases the lease when the work has settled. Don't await it inside the work. */
+  stepDown(options?: StepDownOptions): Promise<void> {
+    return this.#throne.stepDown(options)
+  }
+
+  /** @internal */
+  static end(tenure: Tenure, why: TenureEnd): void {
+    if (tenure.#controller.signal.aborted) return
+    tenure.#controller.abort(new TenureError('not-held', `The tenure of \`${tenure.election}\` has ended: ${why}`))
+  }
+}
+
+/** A real AbortSignal whose `aborted` asks first. `fetch` and all of Node accept it. */
+function askingSignal(signal: AbortSignal, holds: () => boolean): AbortSignal {
+  const aborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get
+  return Object.defineProperty(signal, 'aborted', {
+    // Asking may abort the signal on the spot; only then is its own answer taken.
+    get: () => !holds() || aborted?.call(signal) === true,
+  })
+}

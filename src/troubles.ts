@@ -1,0 +1,45 @@
+/**
+ * Where trouble is told: to listeners, to the logger, and to the process if there is neither, so that nothing fails in
+ * silence and nothing floods a log.
+ */
+
+import type { Clock } from './clock.ts'
+import type { TenureError, TenureErrorCode } from './errors.ts'
+import { type Logger, warn } from './options.ts'
+
+/** A code that has been logged is only counted for so long. */
+const QUIET_MS = 60_000
+
+export class Troubles {
+  readonly #clock: Clock
+  readonly #logger: Logger | undefined
+  readonly #tell: (error: TenureError) => boolean
+  readonly #logged = new Map<TenureErrorCode, { at: number; repeats: number }>()
+  readonly #warned = new Set<TenureErrorCode>()
+
+  /** `tell` passes an error to the listeners and says whether there were any. */
+  constructor(clock: Clock, logger: Logger | undefined, tell: (error: TenureError) => boolean) {
+    this.#clock = clock
+    this.#logger = logger
+    this.#tell = tell
+  }
+
+  report(error: TenureError, fields: Record<string, unknown>): void {
+    const heard = this.#tell(error)
+    if (this.#logger) return this.#log(this.#logger, error, fields)
+    if (heard || this.#warned.has(error.code)) return
+    this.#warned.add(error.code)
+    warn(undefined, error.message, error.code)
+  }
+
+  #log(logger: Logger, error: TenureError, fields: Record<string, unknown>): void {
+    const now = this.#clock.mono()
+    const last = this.#logged.get(error.code)
+    if (last && now - last.at < QUIET_MS) {
+      last.repeats += 1
+      return
+    }
+    this.#logged.set(error.code, { at: now, repeats: 0 })
+    logger.warn(error.message, { ...fields, code: error.code, ...(last && last.repeats > 0 && { repeats: last.repeats }) })
+  }
+}
