@@ -74,9 +74,9 @@ const onceFree = law(
     )
     controller.abort()
     await settled
-    const rival = lab.shortBid(bid.election)
-    await b.acquire(rival)
+    await b.looks(lab.shortBid(bid.election))
     await lab.elapsePast()
+    const rival = lab.shortBid(bid.election)
     const lease = await b.acquire(rival)
     expected(isOurs(lease, rival.holder), 'an aborted bid to be over after a ttl', `${lease?.remainingMs ?? 0} ms left of it`)
   },

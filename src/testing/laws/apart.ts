@@ -34,6 +34,7 @@ const alike: readonly (readonly [string, string])[] = [
   // One letter, composed and decomposed.
   ['\u00e9', 'e\u0301'],
   ['ss', 'ß'],
+  ['x'.repeat(150), `${'x'.repeat(149)}y`],
 ]
 
 const apart = law('elections do not touch each other', 'One application would depose the leader of another.', async (lab) => {
@@ -48,9 +49,13 @@ const apart = law('elections do not touch each other', 'One application would de
   expected(grantedMs === 0, 'a renewal that names another election to be refused', `${grantedMs} ms granted`)
   await a.release(crossed)
   await b.sees(two.election, two.holder, 'a release that names another holder')
+  const three = lab.bid(lab.election())
+  await a.wins(three, 'for a third election')
+  await a.release(three)
+  await b.seesFree(three.election, 'after its release')
   await b.release(two)
-  await a.sees(one.election, one.holder, 'the release of another election')
   await b.seesFree(two.election, 'after its release')
+  await a.sees(one.election, one.holder, 'the release of other elections')
 })
 
 const names = law(

@@ -49,6 +49,13 @@ export class Contender {
     expected(!isOurs(lease, bid.holder), `a bid ${when} to be refused`, 'the lease')
   }
 
+  /** See a lease that is held, as a follower does; where expiry is observed, this is how observing begins. */
+  async looks(bid: Bid): Promise<void> {
+    await this.read(bid.election)
+    const lease = await this.acquire(bid)
+    if (isOurs(lease, bid.holder)) await this.release(bid)
+  }
+
   async sees(election: string, holder: string, when: string): Promise<Lease> {
     const lease = await this.read(election)
     expected(isOurs(lease, holder), `${when} to leave the lease with its holder`, describeLease(lease))

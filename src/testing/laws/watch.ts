@@ -1,7 +1,7 @@
 /** Laws of the watch: it says that it is in place, it ends when it is told to, and nothing depends on it. */
 
 import type { Contender } from './contender.ts'
-import { turn } from './lab.ts'
+import { type Lab, turn } from './lab.ts'
 import { expected, type Law, law } from './law.ts'
 
 const inPlace = law(
@@ -9,7 +9,7 @@ const inPlace = law(
   'Until then a follower looks by itself; afterwards it sleeps until the lease can be free.',
   async (lab) => {
     const a = await lab.contender()
-    const watch = begin(a, lab.election())
+    const watch = begin(lab, a, lab.election())
     const told = await lab.until(() => watch.calls > 0 || watch.ended !== undefined)
     expected(told && watch.ended === undefined, 'a watch to call `changed` when it is in place', watch.ended ?? 'nothing')
     await watch.end()
@@ -23,7 +23,7 @@ const ends = law(
   async (lab) => {
     const [a, b] = await lab.two()
     const election = lab.election()
-    const watch = begin(a, election)
+    const watch = begin(lab, a, election)
     await lab.until(() => watch.calls > 0)
     watch.abort()
     const resolved = await lab.until(() => watch.ended !== undefined)
@@ -35,7 +35,7 @@ const ends = law(
     await lab.elapse(10)
     await turn()
     expected(watch.calls === before, 'no call of `changed` after its watch has resolved', `${watch.calls - before}`)
-    const aborted = begin(a, election, AbortSignal.abort())
+    const aborted = begin(lab, a, election, AbortSignal.abort())
     await lab.until(() => aborted.ended !== undefined)
     expected(aborted.ended === 'resolved', 'a watch whose signal is aborted already to resolve', aborted.ended ?? 'nothing')
   },
@@ -48,7 +48,7 @@ const needless = law(
   async (lab) => {
     const [a, b] = await lab.two()
     const election = lab.election()
-    const watches = [begin(a, election), begin(b, election), begin(b, election), begin(b, lab.election())]
+    const watches = [begin(lab, a, election), begin(lab, b, election), begin(lab, b, election), begin(lab, b, lab.election())]
     await lab.until(() => watches.every((watch) => watch.calls > 0))
     for (const round of [1, 2]) {
       const bid = lab.bid(election)
@@ -65,7 +65,7 @@ const needless = law(
 )
 
 /** A watch, what it has said so far, and how it ended. */
-function begin({ store }: Contender, election: string, given?: AbortSignal) {
+function begin(lab: Lab, { store }: Contender, election: string, given?: AbortSignal) {
   const controller = new AbortController()
   const watch = {
     calls: 0,
@@ -73,13 +73,13 @@ function begin({ store }: Contender, election: string, given?: AbortSignal) {
     abort: () => controller.abort(),
     async end() {
       controller.abort()
-      await finished
+      await lab.until(() => watch.ended !== undefined)
     },
   }
   const changed = () => {
     watch.calls += 1
   }
-  const finished = Promise.resolve(store.watch?.(election, changed, given ?? controller.signal)).then(
+  Promise.resolve(store.watch?.(election, changed, given ?? controller.signal)).then(
     () => {
       watch.ended = 'resolved'
     },

@@ -76,9 +76,9 @@ async function succession(lab: Lab) {
   const [a, b] = await lab.two()
   const old = lab.shortBid(lab.election())
   await a.wins(old, 'for a free election')
-  const now = lab.bid(old.election)
-  await b.acquire(now)
+  await b.looks(lab.shortBid(old.election))
   await lab.elapsePast()
+  const now = lab.bid(old.election)
   await b.wins(now, 'for an expired lease')
   return { a, b, old, now }
 }
