@@ -197,7 +197,7 @@ function take(m: Machine, state: State, input: Input): State {
     case 'stop':
       if (state.role === 'following') return abandonBid(state)
       if (state.role === 'leading') return { ...depose(m, state, 'stopped'), next: 'idle' }
-      return state.role === 'draining' ? { ...state, next: 'idle' } : state
+      return state.role === 'draining' ? { ...state, next: 'idle', cooldownMs: 0 } : state
     case 'leave':
       return state.role === 'leading' ? { ...depose(m, state, input.why), cooldownMs: input.cooldownMs } : state
     case 'settled':
@@ -245,8 +245,8 @@ function won(m: Machine, state: State, answer: Extract<Answer, { type: 'won' }>)
   if (state.role === 'following' && state.bid?.attempt === attempt) {
     const grant = { sent: m.timing.observed ? state.bid.first : answer.call.sent, ms: answer.grantedMs }
     if (remainingMs(m.timing, grant, m.now) > 0) return elect(m, state, attempt, answer.fencingToken, grant)
-    // Ours, but too old to be believed: give it back rather than wait for it to lapse.
-    return handBack(m, { ...state, bid: undefined }, attempt)
+    // Ours, but too old to be believed: given back rather than left to lapse, when no other call of it is in the air.
+    return state.call ? state : send(m, { ...state, bid: undefined }, 'release', attempt, m.timing.callMs)
   }
   if (state.role === 'leading' && state.attempt === attempt) {
     // An answer to another request of the attempt that leads: what remains is known anew where the store knows it.
@@ -348,7 +348,7 @@ function look(m: Machine, state: Following): State {
   }
   const { attempt, first } = state.bid
   if (elapsedMs(first, m.now) < believedMs(m.timing, m.timing.ttlMs)) return send(m, state, 'acquire', attempt, m.timing.callMs)
-  return handBack(m, { ...state, bid: undefined }, attempt)
+  return send(m, { ...state, bid: undefined }, 'release', attempt, m.timing.callMs)
 }
 
 function drain(m: Machine, before: Draining): State {
@@ -463,11 +463,6 @@ function send<S extends Callable>(m: Machine, state: S, verb: Call['verb'], atte
   const call: Call = { number: state.calls + 1, verb, attempt, sent: instantOf(m.now), limitMs }
   m.effects.push({ type: 'send', call })
   return { ...state, calls: call.number, call }
-}
-
-/** Release a holder as the next call, or beside the one in the air. */
-function handBack(m: Machine, state: Following, attempt: number): State {
-  return state.call ? disown(m, state, attempt) : send(m, state, 'release', attempt, m.timing.callMs)
 }
 
 /** Release, once more, a holder that nobody stands for; nobody waits for the answer. */
