@@ -225,8 +225,16 @@ export class Candidate {
       this.#settings.logger?.debug('renewed', { election: this.election, candidate: this.id, grantedMs: answer.grantedMs })
     }
     this.#engine.tell(answer)
+    this.#tellRenewed(answer)
     this.#firstAnswered()
     this.#watch.storeAnswered()
+  }
+
+  /** Only once the machine has taken the answer in, so that a listener that asks is told of the new deadline. */
+  #tellRenewed(answer: Input): void {
+    const reign = this.#reign
+    if (answer.type !== 'renewed' || reign?.attempt !== answer.call.attempt || reign.tenure.remainingMs() <= 0) return
+    this.#events.emit('renewed', reign.tenure)
   }
 
   #failed(call: Call, error: TenureError): void {

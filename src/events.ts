@@ -26,6 +26,8 @@ export interface Leader {
 export interface CandidateEvents {
   /** This candidate leads. Told at once, in a microtask, to a listener that is added while it leads. */
   elected: [tenure: Tenure]
+  /** The store has confirmed this tenure, also while its work drains: `tenure.remainingMs()` counts anew. */
+  renewed: [tenure: Tenure]
   /** Its tenure has ended; the signal of the tenure is aborted already, its work may still be draining. */
   deposed: [tenure: Tenure, why: TenureEnd]
   /** Somebody else is known to lead than before, or nobody. Told at once to a listener that is added later. */
