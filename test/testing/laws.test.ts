@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Law, LawBroken, laws, ManualClock, missing, openLab } from '../../src/testing/index.ts'
-import { type Fault, faults } from './faults.ts'
+import type { Fault } from './faults/fault.ts'
+import { faults } from './faults/index.ts'
 import { plainStore, Server } from './plain-store.ts'
 
 describe('the laws of a store', () => {
@@ -33,6 +34,7 @@ async function keeps(law: Law, fault: Fault | undefined): Promise<boolean> {
       const right = plainStore(server)
       return { ...right, ...fault?.plant(server, right) }
     },
+    boundMs: 2000,
     elapse: (ms) => clock.advance(ms),
     wipe(election) {
       server.rows.delete(election)

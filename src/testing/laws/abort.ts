@@ -1,37 +1,31 @@
 /** Laws of the abort signal: whoever has waited long enough is let go, and the store goes on. */
 
 import type { LeaseStore } from '../../store.ts'
-import { BOUND_MS, bounded } from './contender.ts'
+import type { Contender } from './contender.ts'
 import type { Lab } from './lab.ts'
-import { expected, isOurs, type Law, law } from './law.ts'
+import { expected, isOurs, type Law, LawBroken, law } from './law.ts'
 
 const rejects = law(
   'an aborted call rejects',
   'A candidate bounds every call: one that hangs would keep the program alive for ever.',
   async (lab) => {
-    const { store } = await lab.contender()
-    for (const [verb, call] of calls(lab, store)) {
-      const outcome = await bounded(verb, () => call(AbortSignal.abort())).then(
-        () => 'an answer',
-        (thrown: unknown) => thrown,
-      )
-      expected(outcome !== 'an answer', `${verb} with a signal that is aborted already to reject`, 'an answer')
-      expected(outcome instanceof Error, `${verb} with a signal that is aborted already to reject with an Error`, typeof outcome)
+    const contender = await lab.contender()
+    for (const [verb, call] of calls(lab, contender.store)) {
+      const outcome = await contender
+        .bounded(verb, () => call(AbortSignal.abort()))
+        .then(
+          () => 'an answer',
+          (thrown: unknown) => thrown,
+        )
+      const rejected = outcome instanceof Error && !(outcome instanceof LawBroken)
+      expected(rejected, `${verb} with a signal that is aborted already to reject with an Error`, String(outcome))
     }
   },
 )
 
 const settles = law('a call that is aborted on its way settles', 'A candidate that has given up a call would wait for it.', async (lab) => {
-  const { store } = await lab.contender()
-  for (const [verb, call] of calls(lab, store)) {
-    const controller = new AbortController()
-    const settled = bounded(verb, () => call(controller.signal)).then(
-      () => true,
-      (thrown: unknown) => !String(thrown).includes(`${BOUND_MS} ms`),
-    )
-    controller.abort()
-    expected(await settled, `${verb} to settle once its signal is aborted`, `nothing in ${BOUND_MS} ms`)
-  }
+  const contender = await lab.contender()
+  for (const [verb, call] of calls(lab, contender.store)) await abortOnItsWay(contender, verb, call)
 })
 
 const usable = law(
@@ -42,14 +36,8 @@ const usable = law(
     const kept = lab.bid(lab.election())
     await a.wins(kept, 'for a free election')
     for (let round = 0; round < 3; round++) {
-      for (const [, call] of calls(lab, a.store, kept.election)) {
-        const controller = new AbortController()
-        const settled = call(controller.signal).then(
-          () => {},
-          () => {},
-        )
-        controller.abort()
-        await settled
+      for (const [verb, call] of calls(lab, a.store, kept.election)) {
+        await abortOnItsWay(a, verb, call)
       }
       const grantedMs = await a.renew(kept)
       expected(grantedMs > 0, 'a hold to be renewed after other calls were aborted', `${grantedMs}`)
@@ -67,13 +55,7 @@ const onceFree = law(
   async (lab) => {
     const [a, b] = await lab.two()
     const bid = lab.shortBid(lab.election())
-    const controller = new AbortController()
-    const settled = a.store.acquire(bid, controller.signal).then(
-      () => {},
-      () => {},
-    )
-    controller.abort()
-    await settled
+    await abortOnItsWay(a, 'acquire', (signal) => a.store.acquire(bid, signal))
     await b.looks(lab.shortBid(bid.election))
     await lab.elapsePast()
     const rival = lab.shortBid(bid.election)
@@ -81,6 +63,18 @@ const onceFree = law(
     expected(isOurs(lease, rival.holder), 'an aborted bid to be over after a ttl', `${lease?.remainingMs ?? 0} ms left of it`)
   },
 )
+
+/** Call, abort, and wait until the call has settled, whatever came of it. */
+async function abortOnItsWay(contender: Contender, verb: string, call: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  const controller = new AbortController()
+  const settled = contender
+    .bounded(`${verb}, aborted on its way,`, () => call(controller.signal))
+    .catch((thrown: unknown) => {
+      if (thrown instanceof LawBroken) throw thrown
+    })
+  controller.abort()
+  await settled
+}
 
 /** Each verb of the store, of holders that nobody has been. */
 function calls(lab: Lab, store: LeaseStore, election = lab.election()) {

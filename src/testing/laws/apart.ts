@@ -1,8 +1,8 @@
 /** Laws of names: what belongs to different elections never meets, and a name is taken as it is or refused. */
 
 import { TenureError } from '../../errors.ts'
-import { bounded, type Contender } from './contender.ts'
-import type { Lab } from './lab.ts'
+import type { Bid } from '../../store.ts'
+import type { Contender } from './contender.ts'
 import { describeLease, expected, isOurs, type Law, LawBroken, law } from './law.ts'
 
 const awkward: readonly string[] = [
@@ -96,10 +96,10 @@ const different = law(
 )
 
 /** Whether the store takes this name. One that it refuses has to be refused clearly, and for good. */
-async function accepted(contender: Contender, bid: ReturnType<Lab['bid']>, when = ''): Promise<boolean> {
+async function accepted(contender: Contender, bid: Bid, when = ''): Promise<boolean> {
   const name = JSON.stringify(bid.election)
   try {
-    const lease = await bounded('acquire', (signal) => contender.store.acquire(bid, signal))
+    const lease = await contender.bounded('acquire', (signal) => contender.store.acquire(bid, signal))
     expected(isOurs(lease, bid.holder), `a bid for ${name}${when} to win`, describeLease(lease))
     return true
   } catch (thrown) {

@@ -7,33 +7,35 @@ import { systemClock } from '../../clock.ts'
 import { messageOf, TenureError } from '../../errors.ts'
 import type { Bid, Hold, Lease, LeaseStore } from '../../store.ts'
 import { describeLease, expected, isFree, isOurs, LawBroken } from './law.ts'
+import { sleep } from './sleep.ts'
 
-/** Real time, also where the store's is not: no answer takes so long. */
-export const BOUND_MS = 20_000
 /** How often a call is repeated that the store could not answer because of the crowd, or of its restart. */
 const REPETITIONS = 200
 
 export class Contender {
   readonly store: LeaseStore
+  readonly #boundMs: number
 
-  constructor(store: LeaseStore) {
+  /** `boundMs` is real time, also where the store's is not. */
+  constructor(store: LeaseStore, boundMs: number) {
     this.store = store
+    this.#boundMs = boundMs
   }
 
   acquire(bid: Bid): Promise<Lease | undefined> {
-    return answered('acquire', (signal) => this.store.acquire(bid, signal))
+    return this.answered('acquire', (signal) => this.store.acquire(bid, signal))
   }
 
   renew(bid: Bid): Promise<number> {
-    return answered('renew', (signal) => this.store.renew(bid, signal))
+    return this.answered('renew', (signal) => this.store.renew(bid, signal))
   }
 
   release({ election, holder }: Hold): Promise<void> {
-    return answered('release', (signal) => this.store.release({ election, holder }, signal))
+    return this.answered('release', (signal) => this.store.release({ election, holder }, signal))
   }
 
   read(election: string): Promise<Lease | undefined> {
-    return answered('read', (signal) => this.store.read(election, signal))
+    return this.answered('read', (signal) => this.store.read(election, signal))
   }
 
   /** Acquire what has to be free. */
@@ -66,46 +68,47 @@ export class Contender {
     const lease = await this.read(election)
     expected(isFree(lease), `read to find nobody ${when}`, describeLease(lease))
   }
-}
 
-/** Call the store, and do not wait for ever. A store that is well answers. */
-export async function answered<T>(verb: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  try {
-    return await bounded(verb, call)
-  } catch (thrown) {
-    if (thrown instanceof LawBroken) throw thrown
-    throw new LawBroken(`Expected ${verb} to be answered, got the error: ${messageOf(thrown)}`, { cause: thrown })
-  }
-}
-
-/** Call the store until it answers: in a crowd, or after a restart, `store-unreachable` is no fault. */
-export async function persistent<T>(verb: string, call: (signal: AbortSignal) => Promise<T>, pause: () => Promise<void>): Promise<T> {
-  for (let repetition = 0; ; repetition++) {
+  /** Call the store, and do not wait for ever. A store that is well answers. */
+  async answered<T>(verb: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
     try {
-      return await bounded(verb, call)
+      return await this.bounded(verb, call)
     } catch (thrown) {
-      const final = thrown instanceof LawBroken || (thrown instanceof TenureError && thrown.code !== 'store-unreachable')
-      if (final || repetition >= REPETITIONS) {
-        throw new LawBroken(`Expected ${verb} to be answered in the end, got the error: ${messageOf(thrown)}`, { cause: thrown })
-      }
-      await pause()
+      if (thrown instanceof LawBroken) throw thrown
+      throw new LawBroken(`Expected ${verb} to be answered, got the error: ${messageOf(thrown)}`, { cause: thrown })
     }
   }
-}
 
-export async function bounded<T>(verb: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const controller = new AbortController()
-  let cancel = () => {}
-  const late = new Promise<never>((_, reject) => {
-    const giveUp = () => {
-      reject(new LawBroken(`Expected ${verb} to settle, got nothing in ${BOUND_MS} ms`))
-      controller.abort()
+  /** Call the store until it answers: in a crowd, or after a restart, `store-unreachable` is no fault. */
+  async persistent<T>(verb: string, call: (signal: AbortSignal) => Promise<T>, pauseMs: number): Promise<T> {
+    for (let repetition = 0; ; repetition++) {
+      try {
+        return await this.bounded(verb, call)
+      } catch (thrown) {
+        if (thrown instanceof LawBroken) throw thrown
+        const final = thrown instanceof TenureError && thrown.code !== 'store-unreachable'
+        if (final || repetition >= REPETITIONS) {
+          throw new LawBroken(`Expected ${verb} to be answered in the end, got the error: ${messageOf(thrown)}`, { cause: thrown })
+        }
+        await sleep(pauseMs)
+      }
     }
-    cancel = systemClock.timer(BOUND_MS, giveUp, true)
-  })
-  try {
-    return await Promise.race([call(controller.signal), late])
-  } finally {
-    cancel()
+  }
+
+  async bounded<T>(verb: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const controller = new AbortController()
+    let cancel = () => {}
+    const late = new Promise<never>((_, reject) => {
+      const giveUp = () => {
+        reject(new LawBroken(`Expected ${verb} to settle, got nothing in ${this.#boundMs} ms`))
+        controller.abort()
+      }
+      cancel = systemClock.timer(this.#boundMs, giveUp, true)
+    })
+    try {
+      return await Promise.race([call(controller.signal), late])
+    } finally {
+      cancel()
+    }
   }
 }

@@ -1,10 +1,10 @@
 /** Laws of the crowd: what holds for two holds for a hundred that come at once. */
 
-import type { Lease } from '../../store.ts'
-import { type Contender, persistent } from './contender.ts'
+import type { Bid, Lease } from '../../store.ts'
+import type { Contender } from './contender.ts'
 import type { Lab } from './lab.ts'
-import { sleep } from './lab.ts'
 import { expected, isOurs, type Law, LawBroken, law } from './law.ts'
+import { sleep } from './sleep.ts'
 
 const BIDS = 100
 const CLIENTS = 5
@@ -33,7 +33,7 @@ const counter = law(
   'It is what an election is for: whoever holds the lease is alone.',
   async (lab) => {
     const election = lab.election()
-    const shared = { count: 0, token: 0, inside: 0 }
+    const shared = { count: 0, token: 0 }
     const clients = await lab.contenders(CONTENDERS)
     await Promise.all(
       clients.map(async (client) => {
@@ -58,14 +58,11 @@ async function incrementOnce(lab: Lab, client: Contender, election: string, shar
   const { count } = shared
   await sleep(1)
   shared.count = count + 1
-  await persistent(
-    'release',
-    (signal) => client.store.release({ election, holder: bid.holder }, signal),
-    () => sleep(5),
-  )
+  const { holder } = bid
+  await client.persistent('release', (signal) => client.store.release({ election, holder }, signal), 5)
 }
 
-async function win(lab: Lab, client: Contender, election: string): Promise<{ bid: ReturnType<Lab['bid']>; lease: Lease }> {
+async function win(lab: Lab, client: Contender, election: string): Promise<{ bid: Bid; lease: Lease }> {
   for (let look = 0; look < LOOKS; look++) {
     const bid = lab.bid(election)
     const lease = await bidUntilAnswered(client, bid)
@@ -75,12 +72,8 @@ async function win(lab: Lab, client: Contender, election: string): Promise<{ bid
   return fail(`a contender to win within ${LOOKS} bids`)
 }
 
-function bidUntilAnswered({ store }: Contender, bid: ReturnType<Lab['bid']>): Promise<Lease | undefined> {
-  return persistent(
-    'acquire',
-    (signal) => store.acquire(bid, signal),
-    () => sleep(5),
-  )
+function bidUntilAnswered(contender: Contender, bid: Bid): Promise<Lease | undefined> {
+  return contender.persistent('acquire', (signal) => contender.store.acquire(bid, signal), 5)
 }
 
 function fail(what: string): never {

@@ -9,6 +9,7 @@ import { badOption } from '../../errors.ts'
 import type { Bid, LeaseStore } from '../../store.ts'
 import { Contender } from './contender.ts'
 import { LawBroken, TooSlow } from './law.ts'
+import { sleep } from './sleep.ts'
 
 /** How to reach the store under test. Durations are whole milliseconds. */
 export interface LabOptions {
@@ -20,6 +21,8 @@ export interface LabOptions {
   readonly ttlMs?: number | undefined
   /** How long after its ttl a lease may still be there, for stores that look only now and then. @default 0 */
   readonly graceMs?: number | undefined
+  /** How long any call may take, in real milliseconds, before it is said to hang. @default 20000 */
+  readonly boundMs?: number | undefined
   /** Delete what the store keeps of one election, as an operator would. */
   wipe?: ((election: string) => unknown) | undefined
   /** Restart the server; resolves when it answers again. */
@@ -83,7 +86,7 @@ export class Lab {
   async contender(): Promise<Contender> {
     const store = await this.#bench.options.open()
     this.#bench.opened.add(store)
-    return new Contender(store)
+    return new Contender(store, this.#bench.options.boundMs ?? 20_000)
   }
 
   async two(): Promise<[Contender, Contender]> {
@@ -181,18 +184,4 @@ export function expectedBefore(lab: Lab, since: number, ms: number, condition: b
   if (condition) return
   if (lab.now() - since >= ms) throw new TooSlow(`The machine is too slow for a ttl of ${lab.ttlMs} ms: choose a longer \`ttlMs\``)
   throw new LawBroken(`Expected ${what}, got ${came}`)
-}
-
-/** Wait in real time, and never less than was asked for: timers may fire a little early. */
-export async function sleep(ms: number): Promise<void> {
-  const until = systemClock.mono() + ms
-  for (let left = ms; left > 0; left = until - systemClock.mono()) {
-    const delayMs = Math.ceil(left)
-    await new Promise<void>((resolve) => systemClock.timer(delayMs, resolve, true))
-  }
-}
-
-/** Let everything that waits already have its turn. */
-export function turn(): Promise<void> {
-  return new Promise((resolve) => systemClock.afterPending(resolve))
 }

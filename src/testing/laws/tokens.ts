@@ -1,9 +1,8 @@
 /** Laws of the fencing token: it grows with every new holder, whatever happens in between, and with nothing else. */
 
+import type { Bid } from '../../store.ts'
 import type { Contender } from './contender.ts'
-import { persistent } from './contender.ts'
 import type { Lab } from './lab.ts'
-import { sleep } from './lab.ts'
 import { expected, isOurs, type Law, LawBroken, law } from './law.ts'
 
 const growing = law(
@@ -121,7 +120,7 @@ const acrossRestart = law(
 )
 
 /** Bid until the lease is ours: after a deletion or a restart somebody's may have to run out first. */
-async function winsInTime(lab: Lab, contender: Contender, bid: ReturnType<Lab['bid']>) {
+async function winsInTime(lab: Lab, contender: Contender, bid: Bid) {
   let lease = await attempt()
   await lab.until(async () => {
     if (isOurs(lease, bid.holder)) return true
@@ -133,11 +132,7 @@ async function winsInTime(lab: Lab, contender: Contender, bid: ReturnType<Lab['b
   return lease
 
   function attempt() {
-    return persistent(
-      'acquire',
-      (signal) => contender.store.acquire(bid, signal),
-      () => sleep(50),
-    )
+    return contender.persistent('acquire', (signal) => contender.store.acquire(bid, signal), 50)
   }
 }
 

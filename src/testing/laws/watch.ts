@@ -1,8 +1,9 @@
 /** Laws of the watch: it says that it is in place, it ends when it is told to, and nothing depends on it. */
 
 import type { Contender } from './contender.ts'
-import { type Lab, turn } from './lab.ts'
+import type { Lab } from './lab.ts'
 import { expected, type Law, law } from './law.ts'
+import { turn } from './sleep.ts'
 
 const inPlace = law(
   'a watch says once that it is in place',

@@ -1,6 +1,5 @@
 /** Laws of what people read: who holds an election, what it advertises, and which elections there are. */
 
-import { answered } from './contender.ts'
 import { describeLease, expected, isOurs, type Law, law } from './law.ts'
 
 const adverts: readonly (string | undefined)[] = [
@@ -42,7 +41,7 @@ const listed = law(
     const bids = ['', '-b/c d', '-ü'].map((suffix) => lab.bid(`${lab.election()}${suffix}`))
     for (const bid of bids) await a.wins(bid, 'for a free election')
     const list = b.store.list?.bind(b.store)
-    const all = list ? await answered('list', list) : []
+    const all = list ? await b.answered('list', list) : []
     for (const { election } of bids) {
       expected(all.includes(election), `list to name ${JSON.stringify(election)}`, `${all.length} other names`)
       expected(all.indexOf(election) === all.lastIndexOf(election), `list to name ${JSON.stringify(election)} once`, 'it twice')
