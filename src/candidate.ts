@@ -251,6 +251,8 @@ export class Candidate {
   }
 
   #doubt(error: TenureError): void {
+    // A store that refuses to serve is told of by `start()`, once.
+    if (this.#standing?.refusal) return
     this.#troubles.report(error, { election: this.election, candidate: this.id })
     this.#firstAnswered()
   }

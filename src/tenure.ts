@@ -36,6 +36,7 @@ export class Tenure {
   readonly signal: AbortSignal
   readonly #throne: Throne
   readonly #controller: AbortController
+  #ended = false
 
   /** @internal */
   constructor(facts: Pick<Tenure, 'election' | 'candidate' | 'fencingToken' | 'startedAt'>, throne: Throne) {
@@ -101,7 +102,9 @@ export class Tenure {
 
   /** @internal */
   static end(tenure: Tenure, why: TenureEnd): void {
-    if (tenure.#controller.signal.aborted) return
+    // Not asked of the signal, which would ask the clock.
+    if (tenure.#ended) return
+    tenure.#ended = true
     tenure.#controller.abort(new TenureError('not-held', `The tenure of \`${tenure.election}\` has ended: ${why}`))
   }
 }
