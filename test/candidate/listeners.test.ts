@@ -1,0 +1,213 @@
+/** Events: A3, A4, A22, and trouble that is never silent. */
+
+import { describe, expect, test, vi } from 'vitest'
+import { Candidate, type Leader, observe } from '../../src/index.ts'
+import { ManualClock } from '../../src/testing/index.ts'
+import { Puppet } from './puppet.ts'
+
+function world(over: object = {}) {
+  const clock = new ManualClock()
+  const store = new Puppet(clock)
+  const a = new Candidate({ election: 'e', store, clock, ttlMs: 3000, ...over })
+  return { clock, store, a }
+}
+
+describe('A3: listeners', () => {
+  test('several run, each isolated from the errors of the others, thrown or rejected', async () => {
+    const { clock, a } = world()
+    const heard: string[] = []
+    const troubles: string[] = []
+    a.on('trouble', (error) => troubles.push(error.message))
+    a.on('elected', () => {
+      throw new Error('one')
+    })
+    a.on('elected', async () => Promise.reject(new Error('two')))
+    a.on('elected', () => heard.push('three'))
+    await a.start()
+    await clock.settle()
+    expect(heard).toEqual(['three'])
+    expect(troubles).toEqual(['A listener of `elected` failed: one', 'A listener of `elected` failed: two'])
+    expect(a.isLeader).toBe(true)
+    await a.stop()
+  })
+
+  test('one added while leading is told at once; one taken away is not', async () => {
+    const { a } = world()
+    await a.start()
+    const heard: string[] = []
+    a.on('elected', (tenure) => heard.push(`elected ${tenure === a.tenure}`))
+    a.on('leader', (leader) => heard.push(`leader ${leader?.isMe}`))
+    a.on('elected', () => heard.push('never'))()
+    expect(heard).toEqual([])
+    await Promise.resolve()
+    expect(heard).toEqual(['elected true', 'leader true'])
+    await a.stop()
+  })
+
+  test('one that is added and taken away twice is called, and gone, twice', async () => {
+    const { a } = world()
+    let calls = 0
+    const listener = () => calls++
+    const off = a.on('elected', listener)
+    a.on('elected', listener)
+    off()
+    off()
+    await a.start()
+    expect(calls).toBe(1)
+    await a.stop()
+  })
+})
+
+describe('A4: trouble', () => {
+  test('a thousand errors reach the listeners, and leave the loop alive', async () => {
+    const { clock, store, a } = world()
+    let troubles = 0
+    a.on('trouble', () => {
+      troubles += 1
+      throw new Error('and the listener fails too')
+    })
+    const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    store.failing = () => new Error('down')
+    await a.start()
+    while (troubles < 1000) await clock.advance(60_000)
+    store.failing = undefined
+    await clock.advance(3100)
+    expect(a.isLeader).toBe(true)
+    await a.stop()
+    expect(clock.pending).toBe(0)
+    warnings.mockRestore()
+  })
+
+  test('without listener and logger it makes one process warning per code', async () => {
+    const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const { clock, store, a } = world()
+    store.failing = () => new Error('connect to postgres://ann:secret@host/db failed')
+    await a.start()
+    await clock.advance(60_000)
+    expect(warnings.mock.calls).toEqual([
+      ['puppet: acquire failed: connect to postgres://ann:***@host/db failed', { type: 'TenureWarning', code: 'store-unreachable' }],
+    ])
+    await a.stop()
+    warnings.mockRestore()
+  })
+
+  test('with a logger it is logged once a minute, with the number of repeats; a logger that throws ends nothing', async () => {
+    const lines: [string, Record<string, unknown> | undefined][] = []
+    const log = (message: string, fields?: Record<string, unknown>) => {
+      lines.push([message, fields])
+      throw new Error('the disk is full')
+    }
+    const quiet = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const { clock, store, a } = world({ logger: { debug: () => {}, info: () => {}, warn: log, error: log } })
+    store.failing = () => new Error('down')
+    await a.start()
+    await clock.advance(125_000)
+    expect(lines).toHaveLength(3)
+    expect(lines[1]?.[1]).toMatchObject({ code: 'store-unreachable', election: 'e', repeats: expect.any(Number) })
+    store.failing = undefined
+    await clock.advance(3100)
+    expect(a.isLeader).toBe(true)
+    await a.stop()
+    quiet.mockRestore()
+  })
+
+  test('an answer that makes no sense is no answer', async () => {
+    const { clock, store, a } = world()
+    const troubles: string[] = []
+    a.on('trouble', (error) => troubles.push(error.message))
+    await a.start()
+    store.inner.renew = async () => Number.NaN
+    await clock.advance(10_000)
+    expect(troubles[0]).toBe('puppet: renew answered granted NaN')
+    expect(new Set(troubles).size).toBe(1)
+    await a.stop()
+  })
+})
+
+describe('A22: who leads', () => {
+  test('every candidate hears of every new leader, itself included, and of none', async () => {
+    const clock = new ManualClock()
+    const store = new Puppet(clock)
+    const make = (id: string) => new Candidate({ election: 'e', store, clock, ttlMs: 3000, id, advert: `http://${id}` })
+    const [a, b] = [make('a'), make('b')]
+    const heard: string[] = []
+    b.on('leader', (leader) => heard.push(leader ? `${leader.candidate} ${leader.advert} ${leader.isMe}` : 'none'))
+    await a.start()
+    await b.start()
+    await clock.advance(1500)
+    expect(b.leader).toMatchObject({ candidate: 'a', isMe: false })
+    expect(b.leader?.ageMs).toBeLessThanOrEqual(3000)
+    await a.stop()
+    await clock.advance(50)
+    await b.stop()
+    expect(heard).toEqual(['a http://a false', 'b http://b true', 'none'])
+  })
+
+  test('observe: the present state first, then each change; survives errors; ends with its signal', async () => {
+    const clock = new ManualClock()
+    const store = new Puppet(clock)
+    const controller = new AbortController()
+    const seen: (string | undefined)[] = []
+    const troubles: string[] = []
+    const options = { store, clock, signal: controller.signal, onTrouble: (error: Error) => troubles.push(error.message) }
+    const done = (async () => {
+      for await (const leader of observe('e', options)) seen.push(leader?.candidate)
+    })()
+    await clock.settle()
+    expect(seen).toEqual([undefined])
+    const a = new Candidate({ election: 'e', store: store.inner, clock, ttlMs: 3000, id: 'a' })
+    await a.start()
+    await clock.advance(100)
+    expect(seen).toEqual([undefined, 'a'])
+    store.failing = () => new Error('down')
+    await clock.advance(60_000)
+    expect(troubles.length).toBeGreaterThan(1)
+    store.failing = undefined
+    await clock.advance(30_000)
+    await a.stop()
+    await clock.advance(20_000)
+    expect(seen).toEqual([undefined, 'a', undefined])
+    controller.abort()
+    await done
+    expect(clock.pending).toBe(0)
+  })
+
+  test('observe notices a lease that runs out in silence, gives up a hung look, and can be left', async () => {
+    const clock = new ManualClock()
+    const store = new Puppet(clock)
+    const signal = new AbortController().signal
+    await store.inner.acquire({ election: 'e', holder: 'h', candidate: 'dead', ttlMs: 3000 }, signal)
+    const seen: (Leader | undefined)[] = []
+    const troubles: string[] = []
+    const iterator = observe('e', { store, clock, onTrouble: (error) => troubles.push(error.message) })
+    const next = async () => seen.push((await iterator.next()).value ?? undefined)
+    await next()
+    expect(seen[0]?.candidate).toBe('dead')
+    const second = next()
+    await clock.advance(3010)
+    await second
+    expect(seen[1]).toBeUndefined()
+    store.hold('read')
+    void next()
+    await clock.advance(60_000)
+    expect(troubles[0]).toBe('puppet: read of `e` was not answered within 2500 ms')
+    store.hold()
+    await store.inner.acquire({ election: 'e', holder: 'i', candidate: 'new', ttlMs: 30_000 }, signal)
+    await clock.advance(20_000)
+    expect(seen[2]?.candidate).toBe('new')
+    await iterator.return?.(undefined)
+    expect(clock.pending).toBe(0)
+  })
+
+  test('observe refuses bad options at once, and a store that refuses to serve', async () => {
+    const clock = new ManualClock()
+    const store = new Puppet(clock)
+    expect(() => observe('', { store })).toThrow(/`election`/)
+    expect(() => observe('e', { store, retryMs: 0 })).toThrow(/`retryMs`.*got 0/)
+    // @ts-expect-error: no such option
+    expect(() => observe('e', { store, retry: 5 })).toThrow(/Unknown option `retry`.*`retryMs`/)
+    const { TenureError } = await import('../../src/index.ts')
+    store.failing = () => new TenureError('store-unfit', 'no table')
+    await expect(observe('e', { store, clock }).next()).rejects.toMatchObject({ code: 'store-unfit' })
+  })
+})
