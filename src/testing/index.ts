@@ -1,5 +1,6 @@
 /** The door of `tenure/testing`: re-exports only. */
 
+export { Cluster, type ClusterOptions, type SeenTenure } from './cluster.ts'
 export { type DescribeStoreOptions, describeStore, type Runner } from './describe-store.ts'
 export { type CallFault, type Chances, type FlakyOptions, FlakyStore, flaky, type Verb } from './flaky.ts'
 export { Lab, type LabOptions, type Law, LawBroken, laws, missing, type Need, openLab } from './laws.ts'

@@ -67,7 +67,7 @@ export class ManualClock implements Clock {
     const until = this.#mono + ms
     await this.settle()
     for (let next = this.#due(until); next; next = this.#due(until)) {
-      this.#move(Math.max(0, next.at - this.#mono))
+      this.#move(next.at - this.#mono)
       this.#timers.delete(next)
       next.wake()
       await this.settle()
@@ -104,8 +104,10 @@ export class ManualClock implements Clock {
   }
 
   #move(ms: number): void {
-    this.#mono += ms
-    this.#wall += ms
+    // Time may have moved on meanwhile, by another `advance` or by `block`: it never runs backwards.
+    const forward = Math.max(0, ms)
+    this.#mono += forward
+    this.#wall += forward
   }
 }
 
