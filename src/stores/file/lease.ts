@@ -1,0 +1,259 @@
+/**
+ * The lease of one election, as one store object handles it: looks at the chain, decides by what it has seen and felt,
+ * and writes. Calls come one after the other. It must never answer "ours" for a version that was not checked after it
+ * was written, nor let go of the sign of life of a holder that has not given its lease back.
+ */
+
+import type { Server } from 'node:net'
+import { join } from 'node:path'
+import type { Clock } from '../../clock.ts'
+import type { Bid, Hold, Lease } from '../../store.ts'
+import { Bell } from './bell.ts'
+import { Bond } from './bond.ts'
+import { Chain, type Draft, Landed, type Version, type Written } from './chain.ts'
+import type { Disk } from './disk.ts'
+import type { Lifeline, Lifelines } from './lifeline.ts'
+import { Queue } from './queue.ts'
+import type { LeaseRecord } from './record.ts'
+import { Sightings } from './sightings.ts'
+
+export interface LeaseParts {
+  readonly election: string
+  readonly dir: string
+  readonly disk: Disk
+  readonly lifelines: Lifelines
+  readonly clock: Clock
+  /** Make sure that the root directory can keep a promise, and make it if `create` says so. */
+  prepare(create: boolean): Promise<void>
+  /** Sockets do not work here: the end of this process will be noticed by expiry only. */
+  unfelt(why: string): void
+}
+
+/** What this store object holds for one holder. */
+interface Held {
+  readonly lifeline: Lifeline | undefined
+  /** Just before the last write that counts left: the lease ends for its holder a ttl after this. */
+  since: number
+  ttlMs: number
+  /** Refused once, refused for ever. */
+  over: boolean
+  /** The last write may be there, and was not checked. */
+  unchecked: boolean
+}
+
+export class FileLease {
+  readonly #parts: LeaseParts
+  readonly #chain: Chain
+  readonly #sightings: Sightings
+  readonly #bond: Bond
+  readonly #bell: Bell
+  readonly #queue = new Queue()
+  readonly #held = new Map<string, Held>()
+  /** Holders whose bid has an unknown fate. */
+  readonly #spent = new Set<string>()
+
+  constructor(parts: LeaseParts) {
+    const { dir, disk, clock, lifelines } = parts
+    this.#parts = parts
+    this.#chain = new Chain(parts)
+    this.#sightings = new Sightings(clock)
+    this.#bond = new Bond({ lifelines, folder: this.#folder, clock, lost: () => this.#bell.nudge() })
+    this.#bell = new Bell({ disk, clock, dir, bond: this.#bond, follow: () => this.#follow() })
+  }
+
+  acquire(bid: Bid, signal: AbortSignal): Promise<Lease | undefined> {
+    return this.#queue.run(signal, async () => {
+      signal.throwIfAborted()
+      await this.#parts.prepare(true)
+      for (;;) {
+        signal.throwIfAborted()
+        const seen = await this.#look()
+        const lease = await this.#standing(seen)
+        if (lease && lease.holder !== bid.holder) return lease
+        // This holder has been here before: it was released, or has expired, or its chain is gone. It never comes back.
+        if (lease && seen?.record?.holder !== bid.holder) return undefined
+        if (lease) return this.#own(lease)
+        if (seen?.record?.holder === bid.holder || this.#spent.has(bid.holder)) return undefined
+        const won = await this.#take(bid, seen, signal)
+        if (won) return won
+      }
+    })
+  }
+
+  renew(bid: Bid, signal: AbortSignal): Promise<number> {
+    return this.#queue.run(signal, async () => {
+      const held = this.#held.get(bid.holder)
+      const granted = await this.#prolong(bid, held, signal)
+      if (!granted && held) held.over = true
+      return granted ? bid.ttlMs : 0
+    })
+  }
+
+  /** Carried out in any case: nobody who gives a lease back wants it any more, whether he waits for the answer or not. */
+  release({ holder }: Hold, signal: AbortSignal): Promise<void> {
+    return this.#queue.run(signal, () => this.#giveBack(holder))
+  }
+
+  read(signal: AbortSignal): Promise<Lease | undefined> {
+    return this.#queue.run(signal, async () => {
+      signal.throwIfAborted()
+      await this.#parts.prepare(false)
+      return this.#standing(await this.#look())
+    })
+  }
+
+  watch(changed: () => void, signal: AbortSignal): Promise<void> {
+    return this.#bell.listen(changed, signal)
+  }
+
+  /** The socket of the holder that came last. */
+  server(): Server | undefined {
+    const servers = [...this.#held.values()].map(({ lifeline }) => lifeline?.server)
+    return servers.findLast((server) => server !== undefined)
+  }
+
+  /** Sockets of holders that have not given back their lease stay: their work may still run. */
+  async close(): Promise<void> {
+    this.#bell.close()
+    await this.#queue.idle()
+  }
+
+  get #folder(): string {
+    return join(this.#parts.dir, 'live')
+  }
+
+  /** Connect to who leads, if anybody. */
+  #follow(): Promise<void> {
+    return this.#queue.run(new AbortController().signal, async () => void (await this.#standing(await this.#look())))
+  }
+
+  async #look(): Promise<Version | undefined> {
+    const seen = await this.#chain.look()
+    this.#sightings.see(seen)
+    return seen
+  }
+
+  /** The lease that is live, as far as anybody can tell. */
+  async #standing(seen: Version | undefined): Promise<Lease | undefined> {
+    const { record } = seen ?? {}
+    const own = record && this.#held.get(record.holder)
+    if (record?.socket && !own && this.#sightings.remainingMs() > 0 && (await this.#bond.isDead(record.socket))) this.#sightings.died()
+    const remainingMs = this.#sightings.remainingMs()
+    if (remainingMs > 0 && seen) return this.#leaseOf(record, seen.fencingToken, remainingMs)
+    const ghost = this.#sightings.ghost()
+    return ghost && this.#leaseOf(ghost.record, ghost.record.fencingToken, ghost.remainingMs)
+  }
+
+  #leaseOf(record: LeaseRecord | undefined, fencingToken: number, remainingMs: number): Lease {
+    // What nobody can read still counts as held.
+    if (!record) return { holder: '', candidate: 'unreadable', fencingToken, remainingMs }
+    const heldMs = Math.max(0, this.#parts.clock.wall() - record.acquiredAt)
+    return { holder: record.holder, candidate: record.candidate, fencingToken, remainingMs, heldMs, advert: record.advert }
+  }
+
+  /** The lease of a holder that asks again: what is left of it since it was last granted, and not a longer one. */
+  #own(lease: Lease): Lease | undefined {
+    const held = this.#held.get(lease.holder)
+    if (this.#spent.has(lease.holder) || held?.over) return undefined
+    const remainingMs = held ? Math.min(lease.remainingMs, this.#leftMs(held)) : lease.remainingMs
+    return remainingMs > 0 ? { ...lease, remainingMs } : undefined
+  }
+
+  #leftMs(held: Held): number {
+    return held.since + held.ttlMs - this.#parts.clock.mono()
+  }
+
+  /** Bid for a lease that is free. `undefined`: somebody was quicker, look again. */
+  async #take(bid: Bid, seen: Version | undefined, signal: AbortSignal): Promise<Lease | undefined> {
+    const { clock } = this.#parts
+    const lifeline = await this.#openLifeline()
+    const since = clock.mono()
+    const fencingToken = Math.max(this.#sightings.fencingToken + 1, Math.floor(clock.wall() * 1000))
+    const { holder, candidate, advert, ttlMs } = bid
+    const draft: Draft = { holder, candidate, advert, fencingToken, acquiredAt: clock.wall(), ttlMs, socket: lifeline?.mark }
+    let won = false
+    try {
+      const written = await this.#chain.append(seen, draft, () => signal.throwIfAborted())
+      if (written === 'void') this.#spent.add(holder)
+      if (written === 'raced' || written === 'void') return undefined
+      this.#sightings.see(written)
+      await this.#bell.ring()
+      if (signal.aborted) throw new Landed(signal.reason)
+      this.#held.set(holder, { lifeline, since, ttlMs, over: false, unchecked: false })
+      won = true
+      return this.#leaseOf(written.record, fencingToken, ttlMs)
+    } catch (thrown) {
+      if (!(thrown instanceof Landed)) throw thrown
+      // It is there, and nobody will be told: give it back. Where that fails too it lapses.
+      this.#spent.add(holder)
+      await this.#releaseVersion(holder).catch(() => {})
+      throw thrown.cause
+    } finally {
+      if (!won) await lifeline?.close()
+    }
+  }
+
+  async #openLifeline(): Promise<Lifeline | undefined> {
+    const listening = await this.#parts.lifelines.listen(this.#folder)
+    if (!('unfelt' in listening)) return listening
+    this.#parts.unfelt(listening.unfelt)
+    return undefined
+  }
+
+  async #prolong(bid: Bid, held: Held | undefined, signal: AbortSignal): Promise<boolean> {
+    for (;;) {
+      signal.throwIfAborted()
+      if (held?.over || this.#spent.has(bid.holder)) return false
+      const seen = await this.#look()
+      const { record } = seen ?? {}
+      if (!seen || record?.holder !== bid.holder || this.#sightings.remainingMs() <= 0) return false
+      const since = this.#parts.clock.mono()
+      if (held && this.#leftMs(held) <= 0) return false
+      if (held?.unchecked && !(await this.#chain.descends(seen))) return false
+      const written = await this.#renewVersion(seen, record, bid, held, signal)
+      if (written === 'raced') continue
+      if (written === 'void') return false
+      this.#sightings.see(written)
+      if (held) Object.assign(held, { since, ttlMs: bid.ttlMs, unchecked: false })
+      return true
+    }
+  }
+
+  async #renewVersion(seen: Version, record: LeaseRecord, bid: Bid, held: Held | undefined, signal: AbortSignal): Promise<Written> {
+    const { holder, candidate, fencingToken, acquiredAt, socket } = record
+    const draft: Draft = { holder, candidate, advert: bid.advert, fencingToken, acquiredAt, ttlMs: bid.ttlMs, socket }
+    try {
+      return await this.#chain.append(seen, draft, () => signal.throwIfAborted())
+    } catch (thrown) {
+      if (!(thrown instanceof Landed)) throw thrown
+      if (held) held.unchecked = true
+      throw thrown.cause
+    }
+  }
+
+  /** The socket is closed last, and in any case: whoever calls this says that the work has ended. */
+  async #giveBack(holder: string): Promise<void> {
+    try {
+      await this.#releaseVersion(holder)
+    } finally {
+      const lifeline = this.#held.get(holder)?.lifeline
+      this.#held.delete(holder)
+      this.#spent.delete(holder)
+      this.#sightings.exorcise(holder)
+      await lifeline?.close()
+    }
+  }
+
+  async #releaseVersion(holder: string): Promise<void> {
+    for (;;) {
+      const seen = await this.#look()
+      const { record } = seen ?? {}
+      if (!seen || record?.holder !== holder || seen.ttlMs === 0) return
+      const { candidate, fencingToken, acquiredAt } = record
+      const written = await this.#chain.append(seen, { holder, candidate, fencingToken, acquiredAt, ttlMs: 0 }, () => {})
+      if (written === 'raced') continue
+      if (written !== 'void') this.#sightings.see(written)
+      return this.#bell.ring()
+    }
+  }
+}
