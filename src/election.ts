@@ -359,7 +359,8 @@ function drain(m: Machine, before: Draining): State {
   }
   if (state.working) return renewWhenDue(m, state)
   if (state.call) return state
-  if (state.owed) return send(m, state, 'release', state.attempt, m.timing.callMs)
+  // From here on somebody else may lead: nothing is left for this tenure, whatever its deadline says.
+  if (state.owed) return send(m, { ...state, grant: undefined }, 'release', state.attempt, m.timing.callMs)
   if (state.next === 'idle') return idle(state)
   const pause = state.failures > 0 ? backoffMs(m.timing, state.failures, m.now.dice) : spreadMs(m.now.dice)
   return follow(m, state, { lookAt: m.now.mono + pause, notBefore: m.now.mono + state.cooldownMs, failures: state.failures })
