@@ -63,8 +63,9 @@ export class Candidate {
     this.#clock = clock
     this.#events = new Emitter((event, thrown) => this.#listenerFailed(event, thrown))
     this.#troubles = new Troubles(clock, logger, (error) => {
-      this.#events.emit('trouble', error)
-      return this.#events.has('trouble')
+      // After `stop()` no event fires; the logger, or the process, is told all the same.
+      if (this.#standing) this.#events.emit('trouble', error)
+      return this.#standing !== undefined && this.#events.has('trouble')
     })
     this.#knowledge = new Knowledge(clock)
     this.#engine = new Engine({
@@ -194,18 +195,19 @@ export class Candidate {
     await this.#engine.until(isOut)
     this.#watch.stop()
     this.#engine.tell({ type: 'watch', armed: false })
-    this.#standing = undefined
     if (!standing) return
     standing.unlisten()
     if (standing.refusal) standing.reject(standing.refusal)
     else standing.resolve()
     this.#events.emit('stopped')
+    this.#standing = undefined
   }
 
   #perform(effect: Effect): void {
     switch (effect.type) {
       case 'send':
-        return this.#envoy.send(effect.call)
+        // One call is waited for. What goes beside it has nobody else to give it up.
+        return this.#envoy.send(effect.call, this.#engine.state.role !== 'idle' && this.#engine.state.call === effect.call)
       case 'abandon':
         return this.#doubt(this.#envoy.abandon(effect.call))
       case 'elect':
@@ -278,8 +280,9 @@ export class Candidate {
     }
     this.#reign = reign
     logger?.info('elected', { election, candidate: id, fencingToken })
-    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, isMe: true }, this.#clock.mono())
+    // First of all: no other listener may stop the candidate before it is told that it leads.
     this.#events.emit('elected', reign.tenure)
+    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, isMe: true }, this.#clock.mono())
   }
 
   /** Start the work of a tenure, after all that was said by its listeners has been heard. */
@@ -351,7 +354,7 @@ export class Candidate {
   }
 
   #know(seen: Parameters<Knowledge['learn']>[0], askedAt: number): void {
-    if (this.#knowledge.learn(seen, askedAt)) this.#events.emit('leader', this.leader)
+    if (this.#knowledge.learn(seen, askedAt) && this.#standing) this.#events.emit('leader', this.leader)
   }
 
   #trouble(code: 'work-failed' | 'work-overran', message: string, cause?: unknown): void {

@@ -31,15 +31,20 @@ export class Envoy {
     this.#instance = settings.clock.id()
   }
 
-  send(call: Call): void {
+  /** Ask the store. Who is `awaited` is given up by the machine; any other call is given up here, in its time. */
+  send(call: Call, awaited: boolean): void {
     const controller = new AbortController()
     this.#waiting.set(call.number, controller)
+    const { clock, unref } = this.#settings
+    const cancel = awaited ? undefined : clock.timer(call.limitMs, () => this.#listener.failed(call, this.abandon(call)), !unref)
     this.#ask(call, controller.signal).then(
       (answer) => {
+        cancel?.()
         this.#waiting.delete(call.number)
         this.#listener.answered(answer)
       },
       (thrown: unknown) => {
+        cancel?.()
         // A call that was given up has been reported already.
         if (this.#waiting.delete(call.number)) this.#listener.failed(call, asStoreError(this.#settings.store.name, call.verb, thrown))
       },
