@@ -4,13 +4,10 @@
  * two candidates lead at once.
  */
 
-import { Candidate } from '../candidate.ts'
-import type { TenureEnd } from '../election.ts'
-import { badOption, type TenureError } from '../errors.ts'
-import type { CandidateOptions } from '../options.ts'
+import { badOption } from '../errors.ts'
+import { Candidate, type CandidateOptions, type Tenure, type TenureEnd, type TenureError } from '../index.ts'
 import type { LeaseStore } from '../store.ts'
 import { memory } from '../stores/memory.ts'
-import type { Tenure } from '../tenure.ts'
 import { FlakyStore } from './flaky.ts'
 import { ManualClock } from './manual-clock.ts'
 import { Gate, gated, ProcessClock } from './process.ts'

@@ -1,3 +1,4 @@
+import { getEventListeners } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { Candidate, TenureError } from '../../src/index.ts'
 import type { Bid, LeaseStore } from '../../src/store.ts'
@@ -61,14 +62,25 @@ describe('what happens to one call', () => {
     const arrived: string[] = []
     const { release } = inner
     inner.release = async (hold, signal) => {
-      arrived.push(hold.holder)
+      arrived.push('arrives')
+      await new Promise<void>((resolve) => clock.timer(10, resolve))
       await release(hold, signal)
-      if (arrived.length > 1) throw new Error('already')
+      arrived.push('is done')
+      if (arrived.length > 2) throw new Error('already')
     }
     store.next('doubled', 'release')
-    await store.release(bid, patience())
-    await clock.settle()
-    expect(arrived).toEqual(['h', 'h'])
+    await Promise.all([store.release(bid, patience()), clock.advance(50)])
+    expect(arrived).toEqual(['arrives', 'is done', 'arrives', 'is done'])
+  })
+
+  test('no call leaves a listener on its signal', async () => {
+    const { store } = world()
+    const signal = patience()
+    await store.acquire(bid, signal)
+    await store.read('e', signal)
+    store.next('refused')
+    await store.read('e', signal).catch(() => {})
+    expect(getEventListeners(signal, 'abort')).toEqual([])
   })
 
   test('a request whose caller gave up takes effect all the same', async () => {
@@ -139,6 +151,14 @@ describe('the link', () => {
     store.heal()
     await clock.settle()
     expect(await call).toMatchObject({ holder: 'h' })
+  })
+
+  test('down: what is on its way is reset', async () => {
+    const { store, clock } = world()
+    store.delay(50)
+    const call = store.acquire(bid, patience())
+    store.down()
+    await Promise.all([expect(call).rejects.toThrow('memory: the connection was reset'), clock.advance(100)])
   })
 
   test('a watch is silent while the link is cut', async () => {
