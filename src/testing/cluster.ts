@@ -5,7 +5,7 @@
  */
 
 import { badOption } from '../errors.ts'
-import { Candidate, type CandidateOptions, type Tenure, type TenureEnd, type TenureError } from '../index.ts'
+import { Candidate, type CandidateOptions, type Clock, type Tenure, type TenureEnd, type TenureError } from '../index.ts'
 import type { LeaseStore } from '../store.ts'
 import { memory } from '../stores/memory.ts'
 import { FlakyStore } from './flaky.ts'
@@ -19,6 +19,8 @@ export interface ClusterOptions {
   readonly election?: string | undefined
   /** @default 15000 */
   readonly ttlMs?: number | undefined
+  /** Another store than one in memory. It has to tell time by this clock, and to answer without waiting for anything else. */
+  readonly store?: ((clock: Clock) => LeaseStore) | undefined
   /** Runs during each tenure, with the number of its process. Wait with `tenure.sleep`: time moves only with `advance`. */
   readonly work?: ((tenure: Tenure, index: number) => unknown) | undefined
   /** Everything else that a candidate takes, the same for all. */
@@ -48,7 +50,7 @@ interface Process {
 }
 
 /**
- * Candidates of one election on one store in memory. `await cluster.start()` first, `await cluster.stop()` last, or
+ * Candidates of one election, on one store in memory. `await cluster.start()` first, `await cluster.stop()` last, or
  * `await using cluster = new Cluster()`. Processes are numbered from 0; a number may be what `leader()` answered, and
  * where that was `undefined` the call throws.
  *
@@ -78,7 +80,7 @@ export class Cluster {
     this.#options = options
     this.election = options.election ?? 'cluster'
     this.clock = new ManualClock({ seed })
-    this.store = memory({ clock: this.clock })
+    this.store = options.store?.(this.clock) ?? memory({ clock: this.clock })
     this.#processes = Array.from({ length: candidates }, (_, index) => this.#boot(index))
   }
 

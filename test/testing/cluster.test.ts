@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Tenure } from '../../src/index.ts'
 import { Cluster } from '../../src/testing/index.ts'
+import { observedStore, type Versions } from './observed-store.ts'
 
 const ttlMs = 10_000
 const patience = () => new AbortController().signal
@@ -100,6 +101,35 @@ describe('a cluster', () => {
       expect(cluster.candidate(first).leader?.isMe).toBe(false)
     },
   )
+
+  test.each(['renew', 'release'] as const)('a %s that lands when another leads touches nothing', async (verb) => {
+    await using cluster = new Cluster({ candidates: 2, ttlMs })
+    await cluster.start()
+    const first = cluster.leader()
+    const link = cluster.link(first)
+    const before = link.counts[verb]
+    link.stall()
+    if (verb === 'release') void cluster.candidate(first).stop()
+    await cluster.until(() => link.counts[verb] > before)
+    await cluster.until(() => cluster.leaders().length === 1 && cluster.leader() !== first)
+    const lease = await cluster.store.read(cluster.election, patience())
+    cluster.heal(first)
+    await cluster.clock.settle()
+    expect(await cluster.store.read(cluster.election, patience())).toEqual(lease)
+    await cluster.advance(3 * ttlMs)
+    cluster.assertOneLeader()
+    expect(cluster.tenures).toHaveLength(2)
+  })
+
+  test('runs on another store, too', async () => {
+    const versions: Versions = new Map()
+    await using cluster = new Cluster({ ttlMs, store: (clock) => observedStore(versions, clock) })
+    await cluster.start()
+    cluster.crash(cluster.leader())
+    await cluster.until(() => cluster.leader() !== undefined)
+    cluster.assertOneLeader()
+    expect(versions.get('cluster')?.fencingToken).toBe(2)
+  })
 
   test('a wall clock that jumps an hour makes no second leader, and starves nobody', async () => {
     await using cluster = new Cluster({ ttlMs })

@@ -3,8 +3,8 @@
  * of observed expiry.
  */
 
+import type { Clock } from '../../src/clock.ts'
 import type { Lease, LeaseStore } from '../../src/store.ts'
-import type { ManualClock } from '../../src/testing/index.ts'
 
 interface Version {
   readonly holder: string
@@ -17,7 +17,7 @@ interface Version {
 
 export type Versions = Map<string, Version>
 
-export function observedStore(versions: Versions, clock: ManualClock): LeaseStore {
+export function observedStore(versions: Versions, clock: Clock): LeaseStore {
   const seen = new Map<string, { readonly version: Version; readonly at: number }>()
 
   /** The version as this client sees it, with what is left of it by its own observation. */
