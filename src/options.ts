@@ -168,7 +168,17 @@ function timingOf(options: CandidateOptions, store: LeaseStore, clock: Clock): T
   if (renewMs >= deadline - callMs) {
     throw badOption('renewMs', `less than the deadline minus \`callMs\` (${round(deadline)} - ${callMs})`, renewMs)
   }
-  return Object.freeze(all)
+  return shared(store, Object.freeze(all))
+}
+
+const timings = new WeakMap<LeaseStore, Timing>()
+
+/** Ten thousand candidates of one store mostly have one timing: kept once. */
+function shared(store: LeaseStore, timing: Timing): Timing {
+  const last = timings.get(store)
+  if (last && (Object.keys(timing) as (keyof Timing)[]).every((name) => last[name] === timing[name])) return last
+  timings.set(store, timing)
+  return timing
 }
 
 const phases = new WeakMap<LeaseStore, number>()

@@ -29,14 +29,10 @@ export class Tenure {
   readonly fencingToken: number
   /** When the tenure began, in milliseconds since 1970. For people. */
   readonly startedAt: number
-  /**
-   * Aborted when the tenure ends. `signal.aborted` also asks the clock, so that it can never be stale; pass the signal
-   * to everything that takes one.
-   */
-  readonly signal: AbortSignal
   readonly #throne: Throne
-  readonly #controller: AbortController
-  #ended = false
+  /** Made when it is first asked for: thousands of tenures may lead whose signal nobody wants. */
+  #controller: AbortController | undefined
+  #end: TenureError | undefined
 
   /** @internal */
   constructor(facts: Pick<Tenure, 'election' | 'candidate' | 'fencingToken' | 'startedAt'>, throne: Throne) {
@@ -45,13 +41,24 @@ export class Tenure {
     this.fencingToken = facts.fencingToken
     this.startedAt = facts.startedAt
     this.#throne = throne
-    this.#controller = new AbortController()
-    this.signal = askingSignal(this.#controller.signal, () => throne.holds())
+  }
+
+  /**
+   * Aborted when the tenure ends. `signal.aborted` also asks the clock, so that it can never be stale; pass the signal
+   * to everything that takes one.
+   */
+  get signal(): AbortSignal {
+    if (!this.#controller) {
+      this.#controller = new AbortController()
+      askFirst(this.#controller.signal, () => this.held)
+      if (this.#end) this.#controller.abort(this.#end)
+    }
+    return this.#controller.signal
   }
 
   /** Whether the tenure holds now. False from the first moment of leaving. */
   get held(): boolean {
-    return !this.signal.aborted
+    return this.#end === undefined && this.#throne.holds()
   }
 
   /**
@@ -66,7 +73,7 @@ export class Tenure {
   assertHeld(): void {
     if (this.held) return
     throw new TenureError('not-held', `The tenure of \`${this.election}\` with fencing token ${this.fencingToken} has ended`, {
-      cause: this.signal.reason,
+      cause: this.#end,
     })
   }
 
@@ -102,18 +109,15 @@ export class Tenure {
 
   /** @internal */
   static end(tenure: Tenure, why: TenureEnd): void {
-    // Not asked of the signal, which would ask the clock.
-    if (tenure.#ended) return
-    tenure.#ended = true
-    tenure.#controller.abort(new TenureError('not-held', `The tenure of \`${tenure.election}\` has ended: ${why}`))
+    if (tenure.#end) return
+    tenure.#end = new TenureError('not-held', `The tenure of \`${tenure.election}\` has ended: ${why}`)
+    tenure.#controller?.abort(tenure.#end)
   }
 }
 
-/** A real AbortSignal whose `aborted` asks first. `fetch` and all of Node accept it. */
-function askingSignal(signal: AbortSignal, holds: () => boolean): AbortSignal {
+/** Make a real AbortSignal ask before it answers. `fetch` and all of Node accept it. */
+function askFirst(signal: AbortSignal, holds: () => boolean): void {
   const aborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get
-  return Object.defineProperty(signal, 'aborted', {
-    // Asking may abort the signal on the spot; only then is its own answer taken.
-    get: () => !holds() || aborted?.call(signal) === true,
-  })
+  // Asking may abort the signal on the spot; only then is its own answer taken.
+  Object.defineProperty(signal, 'aborted', { get: () => !holds() || aborted?.call(signal) === true })
 }

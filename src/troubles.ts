@@ -14,8 +14,9 @@ export class Troubles {
   readonly #clock: Clock
   readonly #logger: Logger | undefined
   readonly #tell: (error: TenureError) => boolean
-  readonly #logged = new Map<TenureErrorCode, { at: number; repeats: number }>()
-  readonly #warned = new Set<TenureErrorCode>()
+  /** By code; made at the first trouble, which most never have. */
+  #logged: Map<TenureErrorCode, { at: number; repeats: number }> | undefined
+  #warned: Set<TenureErrorCode> | undefined
 
   /** `tell` passes an error to the listeners and says whether there were any. */
   constructor(clock: Clock, logger: Logger | undefined, tell: (error: TenureError) => boolean) {
@@ -27,13 +28,15 @@ export class Troubles {
   report(error: TenureError, fields: Record<string, unknown>): void {
     const heard = this.#tell(error)
     if (this.#logger) return this.#log(this.#logger, error, fields)
-    if (heard || this.#warned.has(error.code)) return
+    if (heard || this.#warned?.has(error.code)) return
+    this.#warned ??= new Set()
     this.#warned.add(error.code)
     warn(undefined, error.message, error.code)
   }
 
   #log(logger: Logger, error: TenureError, fields: Record<string, unknown>): void {
     const now = this.#clock.mono()
+    this.#logged ??= new Map()
     const last = this.#logged.get(error.code)
     if (last && now - last.at < QUIET_MS) {
       last.repeats += 1
