@@ -1,0 +1,114 @@
+/**
+ * The command that a run runs: started in a process group of its own, with or without the terminal, and followed until
+ * it ends. It never decides when to end; its supervisor and the guard do.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { accessSync, constants, statSync } from 'node:fs'
+import { delimiter, join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Duplex } from 'node:stream'
+import { exitCode, exitCodeOfSignal, Refusal } from './exit-codes.ts'
+import { isErrno } from './output.ts'
+import { processOf } from './processes.ts'
+import { launcher, stopAlong } from './terminal.ts'
+
+/** How a command ended, as the exit code that is passed on. */
+export interface Ending {
+  readonly code: number
+  /** Why it could not be started at all. */
+  readonly refusal?: string | undefined
+  /** It was not let go. */
+  readonly neverRan?: boolean | undefined
+}
+
+export interface Launch {
+  readonly command: readonly string[]
+  readonly environment: NodeJS.ProcessEnv
+  readonly mark: string
+  readonly onTerminal: boolean
+  /**
+   * Called as soon as the group is known. Where a launcher stands between, the command runs only after it resolved with
+   * true.
+   */
+  led(group: number): Promise<boolean>
+}
+
+/** Start the command. Resolves when it has ended; what it left behind may still run. */
+export async function runChild(launch: Launch): Promise<Ending> {
+  const { command, environment, mark, onTerminal } = launch
+  const [file = '', args] = onTerminal ? launcher(command, mark) : [command[0], command.slice(1)]
+  const child = spawn(file, args, {
+    stdio: onTerminal ? ['inherit', 'inherit', 'inherit', 'pipe'] : 'inherit',
+    // A session of its own is also a group of its own; a launcher makes the group within ours.
+    detached: !onTerminal,
+    env: environment,
+  })
+  const ended = ending(child)
+  if (!onTerminal) {
+    if (child.pid !== undefined) void launch.led(child.pid)
+    return ended
+  }
+  let ran = false
+  void converse(child, async (group) => {
+    ran = processOf(group)?.group === group && (await launch.led(group))
+    return ran
+  })
+  return { ...(await ended), neverRan: !ran }
+}
+
+function ending(child: ChildProcess): Promise<Ending> {
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve({ code: signal ? exitCodeOfSignal(signal) : (code ?? exitCode.internal) }))
+    child.once('error', (error) => {
+      // Also emitted when a signal could not be sent; then it runs, and will exit.
+      if (child.pid !== undefined) return
+      const code = isErrno(error, 'ENOENT') ? exitCode.notFound : exitCode.cannotExecute
+      resolve({ code, refusal: error.message })
+    })
+  })
+}
+
+/** Talk with the launcher: learn the group, let the command go, and stop and go on together with it. */
+async function converse(child: ChildProcess, led: Launch['led']): Promise<void> {
+  const line = child.stdio[3]
+  if (!(line instanceof Duplex)) return
+  // It breaks when the launcher is killed, and that is seen from its exit.
+  line.on('error', () => {})
+  for await (const words of createInterface({ input: line })) {
+    const [word, value] = words.split(' ')
+    if (word === 'stopped') line.write(`${await stopAlong(child.pid ?? 0)}\n`)
+    else if (word === 'pid' && (await led(Number(value)))) line.write('go\n')
+    else line.end()
+  }
+}
+
+/** Refuse a command that cannot be run, as a shell would, before anybody waits for an election to find that out. */
+export function checkCommand(file: string, path = pathOf(process.env)): void {
+  const named = file.includes('/')
+  const candidates = named ? [file] : path.split(delimiter).map((folder) => join(folder || '.', file))
+  const states = candidates.map((candidate) => executable(candidate, named))
+  if (states.includes('yes')) return
+  if (states.includes('no')) throw new Refusal(exitCode.cannotExecute, `cannot execute ${file}: it is not an executable file`)
+  throw new Refusal(exitCode.notFound, `command not found: ${file}`)
+}
+
+/** Where nothing is said, as the system does. */
+function pathOf({ PATH }: NodeJS.ProcessEnv): string {
+  return PATH ?? '/usr/bin:/bin'
+}
+
+function executable(path: string, named: boolean): 'yes' | 'no' | 'absent' {
+  try {
+    // A search passes over folders; who names one gets told.
+    if (!statSync(path).isFile()) return named ? 'no' : 'absent'
+  } catch (thrown) {
+    return isErrno(thrown, 'EACCES') ? 'no' : 'absent'
+  }
+  try {
+    accessSync(path, constants.X_OK)
+    return 'yes'
+  } catch {
+    return 'no'
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * `tenure doctor`: whether the store can be reached, how fast it is, whether our rights suffice, whether this host's
+ * clocks agree, and which ttl suits all that. It leads nobody's election.
+ */
+
+import { randomBytes } from 'node:crypto'
+import type { LeaseStore } from '../../index.ts'
+import { asked, type StoreOptions, type Verb, withConnected, withStore } from '../command.ts'
+import type { Connected, Finding } from '../connected.ts'
+import { durationText } from '../durations.ts'
+import { exitCode } from '../exit-codes.ts'
+import { colorsFor, printable } from '../output.ts'
+
+interface DoctorOptions extends StoreOptions {
+  readonly json?: boolean | undefined
+}
+
+const ELECTION = 'tenure-doctor'
+const ROUNDS = 20
+/** A renewal may take a sixth of the ttl; one that is usually ten times as quick as that is never missed. */
+const TTL_PER_CALL = 60
+const DEFAULT_TTL_MS = 15_000
+/** What one clock may be off, as the library assumes it. */
+const DRIFT = 0.005
+
+export const doctor: Verb = {
+  add(program, _rest, done) {
+    withStore(program.command('doctor').description('examine the store: reach, latency, rights, clocks, settings'))
+      .option('--json', 'one JSON object')
+      .action((options: DoctorOptions) => done(withConnected(options, (connected) => examine(connected, options))))
+  },
+}
+
+async function examine(connected: Connected, options: DoctorOptions): Promise<number> {
+  const before = { mono: performance.now(), wall: Date.now() }
+  const rehearse = connected.rehearse ?? (<T>(use: (store: LeaseStore) => Promise<T>) => use(connected.store))
+  const slowest = await rehearse((store) => slowestCall(connected, store))
+  const findings: Finding[] = [
+    { level: 'good', text: `${connected.where} can be reached; bids, renewals and releases are allowed` },
+    { level: 'good', text: `of ${3 * ROUNDS} calls the slowest took ${millis(slowest)}` },
+    clockFinding(before),
+    ...((await connected.examine?.()) ?? []),
+    ttlFinding(slowest, connected.store.minTtlMs ?? 100),
+  ]
+  if (options.json) process.stdout.write(`${JSON.stringify({ store: connected.where, slowestCallMs: slowest, findings })}\n`)
+  else process.stdout.write(`${findings.map(lineOf).join('\n')}\n`)
+  return findings.some(({ level }) => level === 'unfit') ? exitCode.configuration : exitCode.ok
+}
+
+/** Lead and give back, time and again. Throws whatever the store refuses. */
+async function slowestCall(connected: Connected, store: LeaseStore): Promise<number> {
+  let slowest = 0
+  const timed = async <T>(call: (signal: AbortSignal) => Promise<T>): Promise<T> => {
+    const begun = performance.now()
+    const answer = await asked(connected, call)
+    slowest = Math.max(slowest, performance.now() - begun)
+    return answer
+  }
+  const ttlMs = Math.max(DEFAULT_TTL_MS, store.minTtlMs ?? 0)
+  for (let round = 0; round < ROUNDS; round++) {
+    const bid = { election: ELECTION, holder: randomBytes(16).toString('hex'), candidate: 'doctor', ttlMs }
+    const lease = await timed((signal) => store.acquire(bid, signal))
+    // Another doctor is at work, and proves the same.
+    if (lease?.holder !== bid.holder) continue
+    await timed((signal) => store.renew(bid, signal))
+    await timed((signal) => store.release(bid, signal))
+  }
+  return slowest
+}
+
+function clockFinding(before: { readonly mono: number; readonly wall: number }): Finding {
+  const mono = performance.now() - before.mono
+  const apart = Math.abs(Date.now() - before.wall - mono)
+  // The wall clock tells whole milliseconds.
+  if (apart <= 2 + mono * DRIFT) return { level: 'good', text: 'the clocks of this host agree' }
+  return { level: 'doubtful', text: `the wall clock moved by ${millis(apart)} while this ran: a leader here would step down early` }
+}
+
+function ttlFinding(slowest: number, least: number): Finding {
+  const ttl = Math.max(least, Math.ceil((slowest * TTL_PER_CALL) / 1000) * 1000)
+  if (ttl <= DEFAULT_TTL_MS) return { level: 'good', text: `the default ttl of 15s suits it; do not go below ${durationText(ttl)}` }
+  return { level: 'doubtful', text: `it is slow: use --ttl ${durationText(ttl)} or more` }
+}
+
+function lineOf({ level, text }: Finding): string {
+  const { green, yellow, red } = colorsFor(process.stdout)
+  const color = { good: green, doubtful: yellow, unfit: red }[level]
+  const word = { good: 'ok     ', doubtful: 'look at', unfit: 'unfit  ' }[level]
+  return `${color(word)}  ${printable(text)}`
+}
+
+function millis(ms: number): string {
+  return `${Math.round(ms * 10) / 10} ms`
+}

@@ -1,0 +1,63 @@
+/**
+ * From a URL to a store. A table by scheme: each entry opens one store, and loads the client package of the user only
+ * then. It must never show a URL with its credentials, and never pass on the parameters that are ours.
+ */
+
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { describeValue } from '../errors.ts'
+import { decoded, openFile } from './connect-file.ts'
+import type { Address, Connected } from './connected.ts'
+import { misconfigured } from './exit-codes.ts'
+import { isErrno } from './output.ts'
+
+type Open = (address: Address) => Connected | Promise<Connected>
+
+const schemes: Readonly<Record<string, Open>> = {
+  file: openFile,
+}
+
+/** Open the store that a URL names; without one, the file store of this user on this host. */
+export async function connect(url: string | undefined): Promise<Connected> {
+  if (!url) return openFile({ url: 'file:', own: new Map() })
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
+  if (scheme === 'memory') throw misconfigured('memory: lives in one process only, so that nobody else could stand in its elections')
+  const open = scheme === undefined || !Object.hasOwn(schemes, scheme) ? undefined : schemes[scheme]
+  if (open) return open(addressOf(url))
+  const known = Object.keys(schemes).map((name) => `${name}:`)
+  throw misconfigured(`Expected the URL of the store to start with ${known.join(', ')}, got ${describeValue(url)}`)
+}
+
+function addressOf(text: string): Address {
+  const [before = '', query = ''] = text.split(/\?(.*)/s)
+  const theirs: string[] = []
+  const own = new Map<string, string>()
+  for (const pair of query.split('&').filter(Boolean)) {
+    const [name = '', value = ''] = pair.split(/=(.*)/s)
+    if (name.startsWith('tenure_')) own.set(name, decoded(value))
+    else theirs.push(pair)
+  }
+  return { url: theirs.length === 0 ? before : `${before}?${theirs.join('&')}`, own }
+}
+
+/**
+ * Load the client package of the user: as the working directory sees it, then as tenure does. Throws a `Refusal` that
+ * says what to type.
+ */
+export async function importClient(name: string, scheme: string, folder = process.cwd()): Promise<unknown> {
+  for (const from of [pathToFileURL(join(folder, 'package.json')).href, import.meta.url]) {
+    const path = resolved(name, from)
+    if (path !== undefined) return import(pathToFileURL(path).href)
+  }
+  throw misconfigured(`${scheme}: needs the package ${name}. Type: npm i ${name}, or: npx -p tenure -p ${name} tenure ...`)
+}
+
+function resolved(name: string, from: string): string | undefined {
+  try {
+    return createRequire(from).resolve(name)
+  } catch (thrown) {
+    if (isErrno(thrown, 'MODULE_NOT_FOUND')) return undefined
+    throw thrown
+  }
+}

@@ -1,0 +1,21 @@
+/** What a supervisor and its guard say to each other. Types only. */
+
+import type { HostInstant } from './instants.ts'
+import type { TreeRoot } from './tree.ts'
+
+/** From the supervisor. The end of the channel is the last word: the supervisor is gone. */
+export type GuardOrder =
+  /** A tenure has begun. Comes with the listening socket of its store, where it has one, to be kept open. */
+  | { readonly type: 'hold'; readonly until: HostInstant }
+  /** The lease was renewed: so long, and no longer, may the tree live without word. */
+  | { readonly type: 'until'; readonly until: HostInstant }
+  /** A child is about to be started, and will carry this mark. */
+  | { readonly type: 'tree'; readonly root: TreeRoot }
+  /** Its process group. */
+  | { readonly type: 'lead'; readonly group: number }
+  /** No process of the tree is left. */
+  | { readonly type: 'gone' }
+  /** Nothing is left to guard. */
+  | { readonly type: 'dismiss' }
+
+export type GuardReport = { readonly type: 'ready' } | { readonly type: 'holding' }

@@ -1,0 +1,101 @@
+/**
+ * The guard: a process of its own that ends the tree of a run when its supervisor cannot. It shares the liveness of the
+ * supervisor (the listening socket of the store), so that the crash is felt by others only when the guard, too, has
+ * ended; and that it does only when no process of the tree is left. It knows the last instant for the tree, renewed with
+ * every renewal. The channel ends, or that instant passes without word: SIGKILL, at once.
+ *
+ * It may assume nothing of its supervisor. It must never end before the tree, nor trust a timer or a duration.
+ */
+
+import { Server } from 'node:net'
+import type { GuardOrder, GuardReport } from './guard-words.ts'
+import { type HostInstant, leftMs } from './instants.ts'
+import { flushed, printable, putLine } from './output.ts'
+import { ProcessTree } from './tree.ts'
+
+/** The longest between two looks at the clocks: a timer stands still while the machine sleeps. */
+const LOOK_MS = 500
+
+const [, , election = ''] = process.argv
+let until: HostInstant | undefined
+let tree: ProcessTree | undefined
+let timer: NodeJS.Timeout | undefined
+let ending = false
+/** Held open, never closed by us: it goes with the process. */
+const sockets = new Set<unknown>()
+
+process.on('message', (order: GuardOrder, socket: unknown) => {
+  if (socket instanceof Server) keep(socket)
+  take(order)
+})
+process.on('disconnect', () => end('its supervisor has ended'))
+// It ends when its task has, not when somebody signals all that is called node.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {})
+report({ type: 'ready' })
+
+function take(order: GuardOrder): void {
+  switch (order.type) {
+    case 'hold':
+      watch(order.until)
+      return report({ type: 'holding' })
+    case 'until':
+      return watch(order.until)
+    case 'tree':
+      tree = new ProcessTree(order.root)
+      return
+    case 'lead':
+      return tree?.lead(order.group)
+    case 'gone':
+      tree = undefined
+      return
+    case 'dismiss':
+      if (!ending) process.exit(0)
+      return
+    default:
+      return order satisfies never
+  }
+}
+
+/** A follower that connects to the supervisor may be accepted here: it is as alive as the supervisor is to others. */
+function keep(server: Server): void {
+  sockets.add(server)
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.on('error', () => {})
+    socket.on('close', () => sockets.delete(socket))
+    socket.resume()
+  })
+}
+
+function watch(instant: HostInstant): void {
+  until = instant
+  look()
+}
+
+function look(): void {
+  clearTimeout(timer)
+  if (!until || ending) return
+  const left = leftMs(until)
+  if (left <= 0) return end('its supervisor let the lease pass')
+  timer = setTimeout(look, Math.min(Math.ceil(left), LOOK_MS))
+}
+
+function end(why: string): void {
+  if (ending) return
+  ending = true
+  void endTree(why)
+}
+
+async function endTree(why: string): Promise<void> {
+  if (tree) {
+    await tree.gone(() => true)
+    putLine(`tenure: ${printable(election)}: ${why}; what it ran was ended`)
+    // Nobody may have to wait for a reader of that line.
+    await flushed(20)
+  }
+  process.kill(process.pid, 'SIGKILL')
+}
+
+function report(words: GuardReport): void {
+  process.send?.(words)
+}

@@ -1,0 +1,113 @@
+/**
+ * The supervisor's side of the guard: starts it, tells it what to hold, and notices when it dies. It may assume that
+ * words arrive in the order in which they were sent, also when the supervisor dies right after. See `guard.ts`.
+ */
+
+import { type ChildProcess, fork } from 'node:child_process'
+import type { Server } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import { exitCode, Refusal } from './exit-codes.ts'
+import type { GuardOrder, GuardReport } from './guard-words.ts'
+import type { HostInstant } from './instants.ts'
+import type { TreeRoot } from './tree.ts'
+
+const guardFile = fileURLToPath(new URL('./guard.js', import.meta.url))
+
+export class Guardian {
+  readonly #process: ChildProcess
+  readonly #ready: Promise<void>
+  #holding: () => void = () => {}
+  #dismissed = false
+  #dead = false
+  /** Resolves when the guard has ended although nobody dismissed it. */
+  readonly died: Promise<void>
+
+  /** Start a guard; it takes some time to be ready, so do it early. */
+  constructor(election: string) {
+    const child = fork(guardFile, [election], {
+      // A session of its own: no terminal and no signal to our group reaches it.
+      detached: true,
+      stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      execArgv: [],
+      env: guardEnvironment(),
+      cwd: '/',
+    })
+    this.#process = child
+    this.#ready = new Promise((resolve) => {
+      child.on('message', (report: GuardReport) => {
+        if (report.type === 'ready') resolve()
+        else this.#holding()
+      })
+    })
+    this.died = new Promise((resolve) => {
+      const died = () => {
+        this.#dead = true
+        if (!this.#dismissed) resolve()
+      }
+      child.once('exit', died)
+      // Starting it failed, or a word could not be sent: either way there is no guard.
+      child.on('error', died)
+    })
+  }
+
+  get pid(): number | undefined {
+    return this.#process.pid
+  }
+
+  get isAlive(): boolean {
+    return !this.#dead
+  }
+
+  /** Let it share our liveness, up to this instant. Resolves when it does; rejects when there is no guard. */
+  async hold(until: HostInstant, liveness: Server | undefined): Promise<void> {
+    const holding = new Promise<void>((resolve) => {
+      this.#holding = resolve
+    })
+    const dead = this.died.then(() => {
+      throw new Refusal(exitCode.internal, 'the guard did not start')
+    })
+    await Promise.race([this.#ready, dead])
+    void this.#send({ type: 'hold', until }, liveness)
+    await Promise.race([holding, dead])
+  }
+
+  /** The lease was renewed. */
+  extend(until: HostInstant): void {
+    void this.#send({ type: 'until', until })
+  }
+
+  /** A child with this mark is about to be started. */
+  expect(root: TreeRoot): Promise<void> {
+    return this.#send({ type: 'tree', root })
+  }
+
+  /** The process group of the child. Resolves when the word is out, so that not even our death holds it up. */
+  lead(group: number): Promise<void> {
+    return this.#send({ type: 'lead', group })
+  }
+
+  /** No process of the tree is left. */
+  gone(): Promise<void> {
+    return this.#send({ type: 'gone' })
+  }
+
+  /** Nothing is left to guard. */
+  dismiss(): Promise<void> {
+    this.#dismissed = true
+    return this.#send({ type: 'dismiss' })
+  }
+
+  #send(order: GuardOrder, liveness?: Server): Promise<void> {
+    return new Promise((resolve) => {
+      // A guard that cannot be told has died, and that is noticed where it matters.
+      if (this.#dead || !this.#process.connected) return resolve()
+      this.#process.send(order, liveness, {}, () => resolve())
+    })
+  }
+}
+
+/** Nothing that would slow it down, break it, or show where the store is. */
+function guardEnvironment(): NodeJS.ProcessEnv {
+  const { NODE_OPTIONS: _options, NODE_V8_COVERAGE: _coverage, TENURE_STORE: _store, ...rest } = process.env
+  return rest
+}

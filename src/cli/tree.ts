@@ -1,0 +1,106 @@
+/**
+ * A tree of processes: everything that comes from one child of ours, found and ended. On Linux it is found by process
+ * group, by session, by descent, and by a mark in the environment, so that neither `setsid` nor a double fork leaves it;
+ * elsewhere by group and descent alone. It may assume that it is looked at often while it is being ended. It must never
+ * touch a process that is not of the tree: not its supervisor's group, not a number that was given away anew.
+ */
+
+import { setTimeout as pause } from 'node:timers/promises'
+import { isErrno } from './output.ts'
+import { environmentHas, type Process, processes } from './processes.ts'
+
+/** The variable that carries the marks: a run within a run adds its own to those that are there. */
+export const MARK_NAME = 'TENURE_RUN'
+
+/** Pauses between looks at a tree that is to end: short at first, since it mostly takes a millisecond. */
+const FIRST_PAUSE_MS = 1
+const LAST_PAUSE_MS = { killing: 20, waiting: 200 }
+
+export interface TreeRoot {
+  /** In the environment of every process of this tree, and of no other. */
+  readonly mark: string
+  /** The session of the supervisor: whatever else lives in there is none of ours. */
+  readonly session: number
+}
+
+export class ProcessTree {
+  readonly #root: TreeRoot
+  readonly #sessions = new Set<number>()
+  #group: number | undefined
+
+  constructor(root: TreeRoot) {
+    this.#root = root
+  }
+
+  /** From now on the process group of the child is known. */
+  lead(group: number): void {
+    this.#group = group
+  }
+
+  /** Pass a signal on to the process group of the child. */
+  forward(signal: NodeJS.Signals): void {
+    if (this.#group !== undefined) send(-this.#group, signal)
+  }
+
+  /** Send a signal to every process of the tree, wherever it went. Returns how many there were. */
+  signal(signal: NodeJS.Signals): number {
+    // The group first and at once: between a look and a signal a process can fork.
+    this.forward(signal)
+    return this.signalStrays(signal)
+  }
+
+  /** Send a signal to those alone that left the process group of the child. Returns how many the whole tree has. */
+  signalStrays(signal: NodeJS.Signals): number {
+    const members = this.members()
+    for (const { pid, group } of members) if (group !== this.#group) send(pid, signal)
+    return members.length
+  }
+
+  /** The living processes of the tree, by a fresh look. */
+  members(): readonly Process[] {
+    const all = processes().filter(({ pid }) => pid !== process.pid)
+    const found = new Set<Process>()
+    const pids = new Set<number>()
+    const take = (one: Process) => {
+      found.add(one)
+      pids.add(one.pid)
+      // A session other than the supervisor's was made within the tree, and nobody can join it from outside.
+      if (one.session !== 0 && one.session !== this.#root.session) this.#sessions.add(one.session)
+    }
+    for (const one of all) if (one.group === this.#group || environmentHas(one.pid, this.#root.mark)) take(one)
+    for (let before = -1; before !== found.size; ) {
+      before = found.size
+      for (const one of all) if (!found.has(one) && (pids.has(one.parent) || this.#sessions.has(one.session))) take(one)
+    }
+    this.#forget(all)
+    return [...found]
+  }
+
+  /** Resolves when no process of the tree is left. While `kill` says so, each one found is ended at once. */
+  async gone(kill: () => boolean): Promise<void> {
+    // One look can miss a process that is just exchanging its program for another; two in a row do not.
+    for (let clean = 0, pauseMs = FIRST_PAUSE_MS; ; ) {
+      const killing = kill()
+      const left = killing ? this.signal('SIGKILL') : this.members().length
+      clean = left === 0 ? clean + 1 : 0
+      if (clean === 2) return
+      await pause(clean > 0 ? FIRST_PAUSE_MS : pauseMs)
+      pauseMs = Math.min(pauseMs * 2, killing ? LAST_PAUSE_MS.killing : LAST_PAUSE_MS.waiting)
+    }
+  }
+
+  /** A number that names nothing any more may be given away anew. */
+  #forget(all: readonly Process[]): void {
+    if (!all.some(({ group }) => group === this.#group)) this.#group = undefined
+    for (const known of this.#sessions) if (!all.some(({ session }) => session === known)) this.#sessions.delete(known)
+  }
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch (thrown) {
+    // Ended meanwhile, or somebody else's: who waits for the end of the tree goes on seeing the latter.
+    if (!isErrno(thrown, 'ESRCH', 'EPERM')) throw thrown
+  }
+}
