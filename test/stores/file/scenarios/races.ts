@@ -2,6 +2,7 @@
 
 import { rm, unlink } from 'node:fs/promises'
 import { expect } from 'vitest'
+import type { Lease } from '../../../../src/store.ts'
 import { isOurs, patient } from '../bench.ts'
 import { type Scenario, serve } from './scenario.ts'
 
@@ -28,8 +29,9 @@ export const races: readonly Scenario[] = [
     async run(bench) {
       const all = Array.from({ length: 12 }, () => bench.held('link', (_, name) => name?.endsWith('.json') ?? false))
       const bids = all.map(() => bench.bid())
-      const answers = all.map(({ store }, i) => store.acquire(bids[i] ?? bench.bid(), patient))
-      for (const { gate } of all) {
+      const answers: Promise<Lease | undefined>[] = []
+      for (const [i, { store, gate }] of all.entries()) {
+        answers.push(store.acquire(bids[i] ?? bench.bid(), patient))
         await gate.reached()
         await bench.clock.advance(1)
       }
