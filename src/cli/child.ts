@@ -11,7 +11,7 @@ import { Duplex } from 'node:stream'
 import { exitCode, exitCodeOfSignal, Refusal } from './exit-codes.ts'
 import { isErrno } from './output.ts'
 import { processOf } from './processes.ts'
-import { launcher, stopAlong } from './terminal.ts'
+import { launcher } from './terminal.ts'
 
 /** How a command ended, as the exit code that is passed on. */
 export interface Ending {
@@ -32,6 +32,8 @@ export interface Launch {
    * true.
    */
   led(group: number): Promise<boolean>
+  /** The command was stopped at the terminal. Resolves with where it is to go on. */
+  stopped(launcherPid: number): Promise<'fg' | 'bg'>
 }
 
 /** Start the command. Resolves when it has ended; what it left behind may still run. */
@@ -50,10 +52,11 @@ export async function runChild(launch: Launch): Promise<Ending> {
     return ended
   }
   let ran = false
-  void converse(child, async (group) => {
+  const led = async (group: number) => {
     ran = processOf(group)?.group === group && (await launch.led(group))
     return ran
-  })
+  }
+  void converse(child, { ...launch, led })
   return { ...(await ended), neverRan: !ran }
 }
 
@@ -70,14 +73,14 @@ function ending(child: ChildProcess): Promise<Ending> {
 }
 
 /** Talk with the launcher: learn the group, let the command go, and stop and go on together with it. */
-async function converse(child: ChildProcess, led: Launch['led']): Promise<void> {
+async function converse(child: ChildProcess, { led, stopped }: Pick<Launch, 'led' | 'stopped'>): Promise<void> {
   const line = child.stdio[3]
   if (!(line instanceof Duplex)) return
   // It breaks when the launcher is killed, and that is seen from its exit.
   line.on('error', () => {})
   for await (const words of createInterface({ input: line })) {
     const [word, value] = words.split(' ')
-    if (word === 'stopped') line.write(`${await stopAlong(child.pid ?? 0)}\n`)
+    if (word === 'stopped') line.write(`${await stopped(child.pid ?? 0)}\n`)
     else if (word === 'pid' && (await led(Number(value)))) line.write('go\n')
     else line.end()
   }

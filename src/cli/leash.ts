@@ -17,6 +17,11 @@ export class Leash {
     this.tree = tree
   }
 
+  /** Whether it has come to SIGKILL. */
+  get isKilling(): boolean {
+    return this.#killing
+  }
+
   /** SIGTERM to the whole tree, SIGKILL so much later. Returns how many processes there were. */
   end(killInMs: number): number {
     const ended = this.tree.signal('SIGTERM')
@@ -45,6 +50,6 @@ export class Leash {
 
   #kill(): void {
     this.#killing = true
-    this.tree.signal('SIGKILL')
+    this.tree.kill()
   }
 }

@@ -8,7 +8,7 @@ import { Command, CommanderError } from 'commander'
 import { messageOf, TenureError } from '../errors.ts'
 import type { Verb } from './command.ts'
 import { ddl } from './commands/ddl.ts'
-import { demo, demo } from './commands/demo.ts'
+import { demo } from './commands/demo.ts'
 import { doctor } from './commands/doctor.ts'
 import { run } from './commands/run.ts'
 import { status } from './commands/status.ts'
@@ -20,7 +20,7 @@ import { flushed, isErrno, Talk } from './output.ts'
 declare const TENURE_VERSION: string
 
 /** Every verb, in the order of the help. A new one is a file in `commands/` and a word here. */
-const verbs: readonly Verb[] = [run, status, watch, doctor, ddl, demo]
+const verbs: readonly Verb[] = [run, status, watch, doctor, ddl]
 
 async function main(args: readonly string[]): Promise<number> {
   const dashes = args.indexOf('--')

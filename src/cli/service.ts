@@ -15,7 +15,7 @@ import { Leash } from './leash.ts'
 import type { Talk } from './output.ts'
 import type { RunPlan } from './plan.ts'
 import { onTerminalSignals } from './signals.ts'
-import { isOnTerminal } from './terminal.ts'
+import { isOnTerminal, stopAlong } from './terminal.ts'
 import { MARK_NAME, ProcessTree, type TreeRoot } from './tree.ts'
 
 export interface ServiceParts {
@@ -103,6 +103,8 @@ export class Service {
           await guardian.lead(group)
           return this.#refusal() === undefined
         },
+        // Held still by us before it is killed: that is not for the terminal to know.
+        stopped: async (launcherPid) => (this.#leash.isKilling ? 'fg' : stopAlong(launcherPid)),
       })
     } finally {
       off()

@@ -44,16 +44,22 @@ export class ProcessTree {
 
   /** Send a signal to every process of the tree, wherever it went. Returns how many there were. */
   signal(signal: NodeJS.Signals): number {
-    // The group first and at once: between a look and a signal a process can fork.
-    this.forward(signal)
-    return this.signalStrays(signal)
+    // Looked up before anybody ends: whoever has lost its parent can no longer be told by descent.
+    const members = this.members()
+    for (const { pid } of members) send(pid, signal)
+    return members.length
   }
 
-  /** Send a signal to those alone that left the process group of the child. Returns how many the whole tree has. */
-  signalStrays(signal: NodeJS.Signals): number {
-    const members = this.members()
-    for (const { pid, group } of members) if (group !== this.#group) send(pid, signal)
-    return members.length
+  /** Send a signal to those alone that left the process group of the child. */
+  signalStrays(signal: NodeJS.Signals): void {
+    for (const { pid, group } of this.members()) if (group !== this.#group) send(pid, signal)
+  }
+
+  /** SIGKILL to every process of the tree. Returns how many there were. */
+  kill(): number {
+    // Held still at once, so that nothing is written and nothing forks while the rest is looked up.
+    this.forward('SIGSTOP')
+    return this.signal('SIGKILL')
   }
 
   /** The living processes of the tree, by a fresh look. */
@@ -81,7 +87,7 @@ export class ProcessTree {
     // One look can miss a process that is just exchanging its program for another; two in a row do not.
     for (let clean = 0, pauseMs = FIRST_PAUSE_MS; ; ) {
       const killing = kill()
-      const left = killing ? this.signal('SIGKILL') : this.members().length
+      const left = killing ? this.kill() : this.members().length
       clean = left === 0 ? clean + 1 : 0
       if (clean === 2) return
       await pause(clean > 0 ? FIRST_PAUSE_MS : pauseMs)
