@@ -20,7 +20,7 @@ import { flushed, isErrno, Talk } from './output.ts'
 declare const TENURE_VERSION: string
 
 /** Every verb, in the order of the help. A new one is a file in `commands/` and a word here. */
-const verbs: readonly Verb[] = [run, status, watch, doctor, ddl]
+const verbs: readonly Verb[] = [run, status, watch, demo, doctor, ddl]
 
 async function main(args: readonly string[]): Promise<number> {
   const dashes = args.indexOf('--')
