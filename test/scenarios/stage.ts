@@ -1,0 +1,116 @@
+/** Starts the processes of a scenario, gives them their cues, and judges what they have written down. */
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
+import type { Cue, Report } from './actor.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+
+export class Actor {
+  readonly process: ChildProcess
+  readonly id: string
+  leads = false
+  readonly #waiting: { readonly wanted: (report: Report) => boolean; readonly resolve: (report: Report) => void }[] = []
+
+  constructor(bundle: string, dir: string, log: string, id: string, ttlMs: number) {
+    this.id = id
+    this.process = spawn(process.execPath, [bundle, dir, log, id, String(ttlMs)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.process.on('message', (report: Report) => {
+      if (report.type === 'acted') this.leads = true
+      if (report.type === 'deposed') this.leads = false
+      for (const waiter of this.#waiting.filter(({ wanted }) => wanted(report))) {
+        this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
+        waiter.resolve(report)
+      }
+    })
+  }
+
+  next<Type extends Report['type']>(...types: Type[]): Promise<Extract<Report, { type: Type }>> {
+    return new Promise((resolve) => {
+      const wanted = (report: Report) => (types as string[]).includes(report.type)
+      this.#waiting.push({ wanted, resolve: (report) => resolve(report as Extract<Report, { type: Type }>) })
+    })
+  }
+
+  cue(cue: Cue): void {
+    this.process.send(cue)
+  }
+}
+
+export interface Verdict {
+  readonly actions: number
+  readonly tenures: number
+  /** Pairs of actions of which the later one bears the smaller token: somebody believed in an old tenure. */
+  readonly outOfOrder: number
+}
+
+export class Stage {
+  readonly actors: Actor[] = []
+  readonly ttlMs: number
+  readonly #dir = mkdtempSync(join(tmpdir(), 'tenure-scenario-'))
+  readonly #log = join(this.#dir, 'actions.log')
+  #bundle = ''
+
+  constructor(ttlMs: number) {
+    this.ttlMs = ttlMs
+  }
+
+  async open(count: number): Promise<void> {
+    this.#bundle = join(this.#dir, 'actor.mjs')
+    const entry = join(root, 'test', 'scenarios', 'actor.ts')
+    await build({ entryPoints: [entry], bundle: true, platform: 'node', format: 'esm', target: 'node20.19', outfile: this.#bundle })
+    writeFileSync(this.#log, '')
+    for (let i = 0; i < count; i++) this.actors.push(new Actor(this.#bundle, join(this.#dir, 'store'), this.#log, `actor-${i}`, this.ttlMs))
+    await this.leader()
+  }
+
+  /** The present leader, which has acted as one; waits for it. */
+  async leader(): Promise<Actor> {
+    const leading = () => this.actors.find(({ leads }) => leads)
+    while (!leading()) await Promise.race(this.actors.map((actor) => actor.next('acted', 'deposed')))
+    return leading() as Actor
+  }
+
+  /** The next election of anybody but one. */
+  elected(but: Actor): Promise<Extract<Report, { type: 'elected' }>> {
+    return Promise.race(this.actors.filter((actor) => actor !== but).map((actor) => actor.next('elected')))
+  }
+
+  verdict(): Verdict {
+    const actions = readFileSync(this.#log, 'utf8')
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => line.split(' '))
+      .map(([from, to, token]) => ({ from: Number(from), to: Number(to), token: Number(token) }))
+      .sort((a, b) => a.to - b.to)
+    let outOfOrder = 0
+    let largest = 0
+    const ended: { to: number; token: number }[] = []
+    // An action that was asked for after one of a later tenure had ended, and bears an earlier token, is a stale belief.
+    for (const action of [...actions].sort((a, b) => a.from - b.from)) {
+      while (ended.length < actions.length && (actions[ended.length]?.to ?? Number.POSITIVE_INFINITY) <= action.from) {
+        const done = actions[ended.length]
+        if (!done) break
+        ended.push(done)
+        largest = Math.max(largest, done.token)
+      }
+      if (action.token < largest) outOfOrder += 1
+    }
+    return { actions: actions.length, tenures: new Set(actions.map(({ token }) => token)).size, outOfOrder }
+  }
+
+  async close(): Promise<void> {
+    const ends = this.actors.map(async ({ process }) => {
+      if (process.exitCode !== null || process.signalCode !== null) return
+      const ended = new Promise((resolve) => process.once('exit', resolve))
+      process.kill('SIGKILL')
+      await ended
+    })
+    await Promise.all(ends)
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
+}
