@@ -1,0 +1,132 @@
+/**
+ * What is said to etcd about keys. An election is free when its directory is empty; whoever then puts a key there has
+ * it, and the oldest key has it for as long as it stands. Every write is one transaction.
+ */
+
+import type { Clock } from '../../clock.ts'
+import { TenureError } from '../../errors.ts'
+import type { Bid } from '../../store.ts'
+import type { Gateway } from './gateway.ts'
+import { Gathering } from './gather.ts'
+import { type Names, tellerOf, toldBy } from './names.ts'
+import {
+  createdAt,
+  decode,
+  encode,
+  type KeyValue,
+  type LeaseAnswer,
+  numberOf,
+  oldestOf,
+  type RangeAnswer,
+  rangeOf,
+  type TxnAnswer,
+  untouched,
+} from './wire.ts'
+
+/** etcd takes at most 128 operations in a transaction, by default. */
+const MOST_DELETES = 100
+
+/** Somebody's key in the directory of an election. */
+export interface Entry {
+  readonly key: string
+  readonly holder: string
+  readonly candidate: string
+  readonly advert: string | undefined
+  readonly revision: number
+  readonly lease: string
+}
+
+export class Keys {
+  readonly #gateway: Gateway
+  readonly #names: Names
+  readonly #clock: Clock
+  readonly #looks = new Map<string, Gathering<Entry | undefined>>()
+
+  constructor(gateway: Gateway, names: Names, clock: Clock) {
+    this.#gateway = gateway
+    this.#names = names
+    this.#clock = clock
+  }
+
+  /** Who has the election. All who ask in the same turn are answered by one look. */
+  oldest(election: string, signal: AbortSignal): Promise<Entry | undefined> {
+    let look = this.#looks.get(election)
+    if (!look) {
+      const range = rangeOf(this.#names.directory(election))
+      look = new Gathering(this.#clock, async (joint) => {
+        this.#looks.delete(election)
+        const { kvs } = await this.#gateway.call<RangeAnswer>('/v3/kv/range', oldestOf(range), joint)
+        return this.#entry(election, kvs?.[0])
+      })
+      this.#looks.set(election, look)
+    }
+    return look.join(signal)
+  }
+
+  /** The entry of one key, by a read of its own. */
+  async at(election: string, key: string, signal: AbortSignal): Promise<Entry | undefined> {
+    const { kvs } = await this.#gateway.call<RangeAnswer>('/v3/kv/range', { key: encode(key) }, signal)
+    return this.#entry(election, kvs?.[0])
+  }
+
+  /** Put our key into an empty directory, or learn whose is the oldest. A number: ours, created at this revision. */
+  async put(bid: Bid, key: string, lease: string, signal: AbortSignal): Promise<number | Entry | undefined> {
+    const range = rangeOf(this.#names.directory(bid.election))
+    const answer = await this.#gateway.call<TxnAnswer>(
+      '/v3/kv/txn',
+      {
+        compare: [untouched(range)],
+        success: [{ request_put: { key: encode(key), value: encode(toldBy(bid)), lease } }],
+        failure: [{ request_range: oldestOf(range) }],
+      },
+      signal,
+      bid.ttlMs / 12,
+    )
+    if (answer.succeeded) return numberOf(answer.header?.revision)
+    return this.#entry(bid.election, answer.responses?.[0]?.response_range?.kvs?.[0])
+  }
+
+  /** Delete a key; where its create revision is known, only the one that was created then. */
+  async remove(key: string, revision: number, signal: AbortSignal): Promise<void> {
+    const own = { key: encode(key) }
+    const success = [{ request_delete_range: own }]
+    await this.#gateway.call('/v3/kv/txn', { compare: revision > 0 ? [createdAt(own, revision)] : [], success }, signal)
+  }
+
+  /** Delete keys whose holders are over for ever. */
+  async removeAll(keys: readonly string[], signal: AbortSignal): Promise<void> {
+    for (let from = 0; from < keys.length; from += MOST_DELETES) {
+      const success = keys.slice(from, from + MOST_DELETES).map((key) => ({ request_delete_range: { key: encode(key) } }))
+      await this.#gateway.call('/v3/kv/txn', { success }, signal)
+    }
+  }
+
+  /** What is left of somebody's lease, rounded up, and how long it lives at most; `undefined`: nothing. */
+  async leftOf(lease: string, signal: AbortSignal): Promise<number | undefined> {
+    const answer = await this.#gateway.call<LeaseAnswer>('/v3/lease/timetolive', { ID: lease }, signal)
+    const left = numberOf(answer.TTL)
+    // The server rounds whole seconds down, and looks for expired leases twice a second.
+    return left < 0 ? undefined : Math.min(left + 1, Math.max(1, numberOf(answer.grantedTTL))) * 1000
+  }
+
+  /** The elections that somebody holds. */
+  async elections(signal: AbortSignal): Promise<string[]> {
+    const question = { ...rangeOf(this.#names.root), keys_only: true }
+    const { kvs = [] } = await this.#gateway.call<RangeAnswer>('/v3/kv/range', question, signal)
+    const all = kvs.map(({ key }) => this.#names.election(decode(key))).filter((name) => name !== undefined)
+    return [...new Set(all)]
+  }
+
+  #entry(election: string, kv: KeyValue | undefined): Entry | undefined {
+    if (!kv) return undefined
+    const key = decode(kv.key)
+    const holder = this.#names.holder(election, key)
+    if (kv.lease === undefined) {
+      throw new TenureError(
+        'store-unfit',
+        `etcd: \`${key}\` is on no lease and would stand for ever: it is not ours, delete it or use another prefix`,
+      )
+    }
+    return { key, holder, ...tellerOf(decode(kv.value)), revision: numberOf(kv.create_revision), lease: kv.lease }
+  }
+}
