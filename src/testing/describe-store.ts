@@ -1,5 +1,5 @@
 /**
- * The laws as a test suite, for any runner that has `describe` and `test`: vitest, node:test, jest, bun. Imports no
+ * The laws as a test suite, for any runner that has `describe` and `test`: vitest, node:test, bun:test. Imports no
  * runner; what it knows of one is that a test is a name and an async function.
  */
 
@@ -11,7 +11,7 @@ interface TestContext {
   skip?(reason?: string): unknown
 }
 
-/** The two functions of a test runner, as vitest, node:test, jest and bun have them. */
+/** The two functions of a test runner, as vitest, node:test and bun:test have them. */
 export interface Runner {
   readonly describe: (name: string, body: () => void) => unknown
   readonly test: Test
