@@ -67,12 +67,17 @@ export class Gateway {
     }
   }
 
-  /** Open a stream. What it says is for the caller to understand, as is where it goes when it breaks. */
-  async open(path: string, body: object, headers: Record<string, string>, signal: AbortSignal): Promise<EtcdResponse> {
+  /** Open a stream, and tell of which member. What it says is for the caller to understand, and what to do when it breaks. */
+  async open(
+    path: string,
+    body: object,
+    headers: Record<string, string>,
+    signal: AbortSignal,
+  ): Promise<{ readonly endpoint: string; readonly response: EtcdResponse }> {
     return this.#anywhere(signal, async (endpoint) => {
       const response = await this.#bounded(endpoint, path, body, headers, signal, PATIENCE_MS, true)
       if (response.status !== 200) throw refusal(hostOf(endpoint), response.status, await response.text())
-      return response
+      return { endpoint, response }
     })
   }
 

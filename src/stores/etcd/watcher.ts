@@ -6,10 +6,10 @@
 
 import { asStoreError, TenureError } from '../../errors.ts'
 import type { Gateway } from './gateway.ts'
-import { abortable } from './gather.ts'
+import { abortable, follow } from './gather.ts'
 import type { Names } from './names.ts'
-import { type EtcdReader, type EtcdSettings, hostOf } from './options.ts'
-import { cancellation, Elsewhere, TokenRefused } from './refusals.ts'
+import { type EtcdReader, type EtcdResponse, type EtcdSettings, hostOf } from './options.ts'
+import { cancellation, Elsewhere, failure, TokenRefused } from './refusals.ts'
 import { decode, numberOf, rangeOf, type WatchAnswer } from './wire.ts'
 
 interface Parts {
@@ -79,6 +79,8 @@ class Channel {
   readonly #listeners = new Map<string, Set<Listener>>()
   readonly #life = new AbortController()
   #placed = false
+  /** Streams that broke in a row before they told anything. */
+  #failures = 0
   /** From which revision on nothing has been told yet; 0: from now on. */
   #from = 0
 
@@ -118,57 +120,73 @@ class Channel {
   }
 
   async #run(): Promise<void> {
+    this.#failures = 0
     let refusals = 0
     while (!this.#life.signal.aborted) {
       try {
-        if (await this.#stream()) refusals = 0
+        await this.#stream()
+        refusals = 0
       } catch (thrown) {
         if (this.#life.signal.aborted) return
-        // A token has its time, and its end is news to us.
-        if (!(thrown instanceof TokenRefused) || refusals > 0) throw thrown instanceof TokenRefused ? denied(thrown) : thrown
-        refusals += 1
-        this.#parts.gateway.forgetToken()
+        if (thrown instanceof TokenRefused && refusals === 0) {
+          // A token has its time, and a watch may be the first to hear of its end.
+          refusals += 1
+          this.#parts.gateway.forgetToken()
+        } else if (!(thrown instanceof Elsewhere) || ++this.#failures >= this.#parts.settings.endpoints.length) {
+          throw thrown instanceof TokenRefused ? denied(thrown) : thrown
+        }
       }
     }
   }
 
-  /** Follow one stream to its end. Resolves where another is to be opened in its place: true if this one said anything. */
-  async #stream(): Promise<boolean> {
+  /** Follow one stream to its end. Resolves where another is to be opened in its place, rejects when it was lost. */
+  async #stream(): Promise<void> {
     const { gateway, settings } = this.#parts
     const { clock, silenceMs } = settings
     const replaced = new AbortController()
-    const { endpoint } = gateway
     const replace = () => replaced.abort(new Error('replaced'))
-    const end = () => replaced.abort(this.#life.signal.reason)
-    this.#life.signal.addEventListener('abort', end, { once: true })
-    // Another member is asked from now on: ours may be dead, and not even able to say so.
-    const unmove = gateway.onMoved(() => endpoint !== gateway.endpoint && replace())
+    const unfollow = follow(this.#life.signal, replaced)
+    let unmove = () => {}
     let cancel = () => {}
-    let heard = false
+    const heard = () => {
+      cancel()
+      cancel = clock.timer(silenceMs, replace, false)
+    }
     try {
       const start = this.#from > 0 ? { start_revision: String(this.#from) } : {}
       const question = { create_request: { ...rangeOf(this.#prefix), progress_notify: true, ...start } }
       // A member that has lost its cluster would be silent for ever; this way it says so.
-      const response = await gateway.open('/v3/watch', question, { 'grpc-metadata-hasleader': 'true' }, replaced.signal)
-      if (!response.body) throw new TenureError('store-unfit', 'etcd: the `fetch` that was given has no streams')
-      for await (const answer of answersOf(response.body.getReader(), replaced.signal, () => {
-        cancel()
-        cancel = clock.timer(silenceMs, replace, false)
-      })) {
-        heard = true
-        if (!this.#take(answer, hostOf(endpoint))) return true
-      }
-      throw new Elsewhere(new TenureError('store-unreachable', `etcd: ${hostOf(endpoint)}: the watch ended`))
+      const { endpoint, response } = await gateway.open('/v3/watch', question, { 'grpc-metadata-hasleader': 'true' }, replaced.signal)
+      // Another member is asked from now on: ours may be dead, and not even able to say so.
+      unmove = gateway.onMoved(replace)
+      await this.#follow(endpoint, response, replaced.signal, heard).catch((thrown: unknown) => {
+        // This move is ours: it is an end, not a replacement.
+        unmove()
+        if (thrown instanceof Elsewhere) gateway.leave(endpoint)
+        throw thrown
+      })
     } catch (thrown) {
-      if (replaced.signal.aborted && !this.#life.signal.aborted) return heard
-      if (thrown instanceof Elsewhere) gateway.leave(endpoint)
-      throw thrown
+      if (!replaced.signal.aborted || this.#life.signal.aborted) throw thrown
     } finally {
       cancel()
       unmove()
-      this.#life.signal.removeEventListener('abort', end)
+      unfollow()
       replaced.abort()
     }
+  }
+
+  /** Resolves where what we asked for has been compacted; rejects when the stream ends. */
+  async #follow(endpoint: string, { body }: EtcdResponse, signal: AbortSignal, heard: () => void): Promise<void> {
+    if (!body) throw new TenureError('store-unfit', 'etcd: the `fetch` that was given has no streams')
+    try {
+      for await (const answer of answersOf(body.getReader(), signal, heard)) {
+        if (!this.#take(answer, hostOf(endpoint))) return
+      }
+    } catch (thrown) {
+      if (signal.aborted || thrown instanceof TenureError || thrown instanceof TokenRefused || thrown instanceof Elsewhere) throw thrown
+      throw failure(hostOf(endpoint), thrown)
+    }
+    throw new Elsewhere(new TenureError('store-unreachable', `etcd: ${hostOf(endpoint)}: the watch ended`))
   }
 
   /** Understand one message. False: what we asked for has been compacted, begin anew. */
@@ -184,7 +202,7 @@ class Channel {
       if (this.#from > 0) return true
       this.#placed = true
       for (const election of [...this.#listeners.keys()]) this.#tell(election)
-    }
+    } else this.#failures = 0
     const last = events.at(-1)?.kv?.mod_revision ?? answer.header?.revision
     this.#from = Math.max(this.#from, numberOf(last) + 1)
     const touched = new Set<string>()
