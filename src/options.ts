@@ -266,9 +266,17 @@ export function checkType<T>(option: string, value: T | undefined, type: string,
 }
 
 function defaultId(clock: Clock): string {
-  // Asked for this way, the module also loads where there is no `node:os`.
-  const host = globalThis.process?.getBuiltinModule?.('node:os')?.hostname() ?? 'host'
-  return `${host.slice(0, 100)}-${globalThis.process?.pid ?? 0}-${clock.id().slice(0, 4)}`
+  return `${hostName().slice(0, 100)}-${globalThis.process?.pid ?? 0}-${clock.id().slice(0, 4)}`
+}
+
+/** Asked for this way, the module also loads where there is no `node:os`. */
+function hostName(): string {
+  try {
+    return globalThis.process?.getBuiltinModule?.('node:os')?.hostname() ?? 'host'
+  } catch {
+    // Deno asks for a permission, and an id is not worth one.
+    return 'host'
+  }
 }
 
 function round(ms: number): number {
