@@ -72,6 +72,11 @@ export class Chain {
     throw new TenureError('store-unreachable', `file: the versions in ${this.dir} vanish faster than they can be read`)
   }
 
+  /** Make what the first version stands on. */
+  async begin(): Promise<void> {
+    await this.#ensureOrigin()
+  }
+
   /**
    * Write the version that follows `base`. `mayLand` is asked at the last moment, and throws where it shall not be.
    * Rejects with a `Landed` error where the version has been written and could not be checked.

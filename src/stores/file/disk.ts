@@ -56,7 +56,9 @@ export const systemDisk: Disk = {
   remove: (path) => unlink(path).catch(unless('ENOENT')),
 
   async makeDirectory(path) {
-    await mkdir(path, { recursive: true, mode: 0o700 })
+    // Alone at first: with `recursive` the runtime says ENOENT where a read-only filesystem is the reason.
+    const made = await mkdir(path, { mode: 0o700 }).then(() => true, unless('EEXIST', 'ENOENT'))
+    if (!made) await mkdir(path, { recursive: true, mode: 0o700 })
   },
 
   async touch(path, wallMs) {

@@ -14,6 +14,7 @@ const denied: Readonly<Record<string, string>> = {
 const unfit: Readonly<Record<string, string>> = {
   EROFS: 'it is on a filesystem that is mounted read-only',
   ENOTDIR: 'a file is where a directory has to be',
+  EEXIST: 'a file is where a directory has to be',
   EISDIR: 'a directory is where a file has to be',
   ENAMETOOLONG: 'its path is too long for this system',
   ELOOP: 'its path is a loop of symbolic links',

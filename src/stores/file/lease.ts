@@ -166,6 +166,7 @@ export class FileLease {
   /** Bid for a lease that is free. `undefined`: somebody was quicker, look again. */
   async #take(bid: Bid, seen: Version | undefined, signal: AbortSignal): Promise<Lease | undefined> {
     const { clock } = this.#parts
+    if (!seen) await this.#chain.begin()
     const lifeline = await this.#openLifeline()
     const since = clock.mono()
     const fencingToken = Math.max(this.#sightings.fencingToken + 1, Math.floor(clock.wall() * 1000))
@@ -233,14 +234,17 @@ export class FileLease {
 
   /** The socket is closed last, and in any case: whoever calls this says that the work has ended. */
   async #giveBack(holder: string): Promise<void> {
+    let given = false
     try {
       await this.#releaseVersion(holder)
+      given = true
     } finally {
       const lifeline = this.#held.get(holder)?.lifeline
       this.#held.delete(holder)
       this.#spent.delete(holder)
       this.#sightings.exorcise(holder)
-      await lifeline?.close()
+      // Where nothing could be written, on a full disk say, others still learn from the socket that nobody leads.
+      await lifeline?.close(given ? undefined : 'keep name')
     }
   }
 

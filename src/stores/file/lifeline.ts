@@ -6,7 +6,7 @@
  */
 
 import { constants } from 'node:fs'
-import { lstat, mkdir, mkdtemp, open, readFile, rm, symlink, unlink } from 'node:fs/promises'
+import { lstat, mkdir, mkdtemp, open, readFile, rename, rm, symlink, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,8 +21,8 @@ const LONGEST_PATH = process.platform === 'linux' ? 107 : 103
 export interface Lifeline {
   readonly mark: SocketMark
   readonly server: Server
-  /** Others may now take it that this process has ended. */
-  close(): Promise<void>
+  /** From now on others are refused, as if this process had ended. Keep its name where nothing else tells them. */
+  close(keepName?: 'keep name'): Promise<void>
 }
 
 /** `unfelt`: why the end of this process will not be felt, and others have to wait for the ttl. */
@@ -64,7 +64,8 @@ export const systemLifelines: Lifelines = {
 }
 
 async function listenIn(folder: string, boot: string): Promise<Lifeline> {
-  const name = `${systemClock.id().slice(0, 16)}.sock`
+  const id = systemClock.id().slice(0, 16)
+  const name = `${id}.sock`
   const path = join(folder, name)
   const accepted = new Set<Socket>()
   const server = createServer((socket) => {
@@ -76,21 +77,27 @@ async function listenIn(folder: string, boot: string): Promise<Lifeline> {
     socket.resume()
   })
   // In a cluster the primary would own the socket otherwise, and outlive the worker.
-  await withShortPath(folder, name, (short) => begun(server, () => server.listen({ path: short, exclusive: true })))
+  await withShortPath(folder, `${id}.new`, (short) => begun(server, () => server.listen({ path: short, exclusive: true })))
   server.unref()
   // Connections that cannot be accepted wait in line, which is as good: they are connected.
   server.on('error', () => {})
-  const mark: SocketMark = { name, ...(await identityOf(path)), boot, pid: process.pid }
-  return {
-    mark,
-    server,
-    async close() {
-      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
-      for (const socket of accepted) socket.destroy()
-      await closed
-      await unlink(path).catch(unless('ENOENT'))
-    },
+  try {
+    // The runtime removes the name it knows when a program ends in any other way than by a signal. A socket that is gone
+    // proves nothing; one that is there and refuses does.
+    await rename(join(folder, `${id}.new`), path)
+    const mark: SocketMark = { name, ...(await identityOf(path)), boot, pid: process.pid }
+    return { mark, server, close: (keepName) => closeAll(server, accepted, keepName ? undefined : path) }
+  } catch (thrown) {
+    await closeAll(server, accepted, path)
+    throw thrown
   }
+}
+
+async function closeAll(server: Server, accepted: ReadonlySet<Socket>, path: string | undefined): Promise<void> {
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+  for (const socket of accepted) socket.destroy()
+  await closed
+  if (path !== undefined) await unlink(path).catch(unless('ENOENT'))
 }
 
 function begun(server: Server, listen: () => void): Promise<void> {

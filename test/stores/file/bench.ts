@@ -4,7 +4,7 @@
  */
 
 import { setMaxListeners } from 'node:events'
-import { link, mkdtemp, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import type { Server, Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -106,15 +106,10 @@ export class Bench {
   /** The process of this leader is gone, for all that its socket says; its files are as they were. */
   async kill(store: FileStore, election = 'e'): Promise<void> {
     const server = store.livenessServer(election)
-    const { socket } = await this.record(election)
-    if (!server || !socket) throw new Error('nothing listens')
-    const path = this.path(election, 'live', socket.name)
-    // Closing a socket by hand takes its name away, which a process that is killed does not do.
-    await link(path, `${path}.kept`)
+    if (!server) throw new Error('nothing listens')
     const closed = new Promise((resolve) => server.close(resolve))
     for (const connection of this.#accepted.get(server) ?? []) connection.destroy()
     await closed
-    await rename(`${path}.kept`, path)
   }
 
   /** How many are connected to this leader. */

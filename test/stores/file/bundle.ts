@@ -3,7 +3,8 @@
  * fault can be planted in it on the way.
  */
 
-import { mkdtemp, readFile } from 'node:fs/promises'
+import { rmSync } from 'node:fs'
+import { chmod, mkdtemp, readFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
@@ -21,7 +22,13 @@ export interface Change {
 
 /** The URL of the module. `entry` is a file next to this one. */
 export async function bundle(entry: string, changes: readonly Change[] = []): Promise<string> {
-  const outfile = join(await mkdtemp(join(tmpdir(), 'tenure-bundle-')), `${entry}.mjs`)
+  // A listener for each: there are as many as there are planted faults.
+  process.setMaxListeners(0)
+  const folder = await mkdtemp(join(tmpdir(), 'tenure-bundle-'))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  // Some run it as another user.
+  await chmod(folder, 0o755)
+  const outfile = join(folder, `${entry}.mjs`)
   const made = new Set<Change>()
   await build({
     entryPoints: [fileURLToPath(new URL(`./${entry}.ts`, import.meta.url))],

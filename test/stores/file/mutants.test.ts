@@ -9,7 +9,7 @@ describe('a planted fault is caught', () => {
     test(mutant.name, async () => {
       const scenario = scenarios.find(({ name }) => name === mutant.caughtBy)
       if (!scenario) throw new Error(`no scenario \`${mutant.caughtBy}\``)
-      const subject = (await import(await bundle('subject', [mutant]))) as Subject
+      const subject = (await import(await bundle('subject', mutant.also ? [mutant, mutant.also] : [mutant]))) as Subject
       await expect(play(scenario, subject)).rejects.toThrow()
     })
   }

@@ -7,6 +7,8 @@ import type { Change } from './bundle.ts'
 
 export interface Mutant extends Change {
   readonly name: string
+  /** Where one line does not make it. */
+  readonly also?: Change
   /** The scenario that catches it. */
   readonly caughtBy: string
 }
@@ -131,8 +133,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the socket is closed before the lease is given back',
     file: at('lease'),
-    find: '    try {\n      await this.#releaseVersion(holder)\n    } finally {',
-    replace: '    try {\n      await this.#held.get(holder)?.lifeline?.close()\n      await this.#releaseVersion(holder)\n    } finally {',
+    find: '    try {\n      await this.#releaseVersion(holder)\n      given = true\n',
+    replace:
+      '    try {\n      await this.#held.get(holder)?.lifeline?.close()\n      await this.#releaseVersion(holder)\n      given = true\n',
     caughtBy: 'each tenure has a socket of its own, closed after its release and not before',
   },
   {
@@ -195,9 +198,17 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the socket has the same name each time',
     file: at('lifeline'),
-    find: 'const name = `${systemClock.id().slice(0, 16)}.sock`',
-    replace: 'const name = `${process.pid}.sock`',
+    find: 'const id = systemClock.id().slice(0, 16)',
+    replace: 'const id = String(process.pid)',
     caughtBy: 'each tenure has a socket of its own, closed after its release and not before',
+  },
+  {
+    name: 'the socket keeps the name that the runtime removes when a program ends',
+    file: at('lifeline'),
+    find: 'withShortPath(folder, `${id}.new`, ',
+    replace: 'withShortPath(folder, name, ',
+    also: { file: at('lifeline'), find: 'await rename(join(folder, `${id}.new`), path)', replace: 'await identityOf(path)' },
+    caughtBy: 'a leader that died is felt, before its ttl',
   },
   {
     name: 'the end of a connection is believed without asking',
