@@ -47,7 +47,7 @@ const askingAgain = law(
     const again = await a.acquire(bid)
     expectedBefore(lab, since, lab.ttlMs, isOurs(again, bid.holder), 'the same holder to find its lease', describeLease(again))
     const same = again.fencingToken === first.fencingToken
-    expected(same, `the same holder to find its token ${first.fencingToken}`, `${again.fencingToken}`)
+    expectedBefore(lab, since, lab.ttlMs, same, `the same holder to find its token ${first.fencingToken}`, `${again.fencingToken}`)
     // From here on the lease has no more than what was left of it.
     await lab.elapsePast(Math.ceil(lab.ttlMs / 2))
     const rival = lab.shortBid(election)

@@ -46,10 +46,10 @@ const alone = law(
     const [a, b] = await lab.two()
     const kept = lab.shortBid(lab.election())
     const lost = lab.shortBid(lab.election())
+    let since = lab.now()
     await a.wins(kept, 'for a free election')
     await a.wins(lost, 'for a free election')
     await b.looks(lab.shortBid(lost.election))
-    let since = lab.now()
     for (let quarter = 0; quarter < 4; quarter++) {
       await lab.elapse(Math.floor(lab.ttlMs / 4))
       const sentAt = lab.now()
