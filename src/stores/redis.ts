@@ -21,6 +21,7 @@ import { channelOf, keysOf, prefixOf } from './redis/keys.ts'
 import { Link } from './redis/link.ts'
 import { namesIn } from './redis/list.ts'
 import { News } from './redis/news.ts'
+import { type RenewMany, renewalsOf } from './redis/renewals.ts'
 import { acquireScript, readScript, releaseScript, renewScript } from './redis/scripts.ts'
 import { Standing } from './redis/standing.ts'
 import { type Terms, termsOf } from './redis/terms.ts'
@@ -90,7 +91,7 @@ export function redis(client: RedisClient, options: RedisOptions = {}): LeaseSto
     throw new TenureError('store-unreachable', `redis: ${count} of the ${replicas} replicas asked for have confirmed`)
   }
 
-  async function renewAll(bids: readonly Bid[], signal: AbortSignal): Promise<readonly (number | TenureError)[]> {
+  const renewMany: RenewMany = (bids, signal) => {
     const keys = bids.map(({ election }) => keysOf(keyPrefix, election).lease)
     const args = bids.flatMap(({ holder, ttlMs }) => [holder, Math.floor(ttlMs)])
     const [first] = bids
@@ -100,6 +101,7 @@ export function redis(client: RedisClient, options: RedisOptions = {}): LeaseSto
       return grants
     })
   }
+  const renewal = renewalsOf(wires, clock, renewMany)
 
   return {
     name: 'redis',
@@ -118,11 +120,10 @@ export function redis(client: RedisClient, options: RedisOptions = {}): LeaseSto
     },
 
     async renew(bid, signal) {
-      const [grant = 0] = await renewAll([bid], signal)
-      if (typeof grant !== 'number') throw grant
-      if (grant > 0) standing.held(bid.holder, grant)
+      const grantedMs = await standing.during(renewal(bid, signal))
+      if (grantedMs > 0) standing.held(bid.holder, grantedMs)
       else standing.over(bid.holder)
-      return grant
+      return grantedMs
     },
 
     async release({ election, holder }: Hold, signal) {

@@ -7,9 +7,9 @@ export interface Terms {
   readonly durable: boolean
 }
 
-/** Only of a single server can be known that the one that answers is the one that kept the log. */
+/** In a Cluster nobody can tell which of its nodes will be asked. */
 export async function termsOf(wires: Wires, wire: Wire): Promise<Terms> {
-  if (wires.topology !== 'single') return { durable: false }
+  if (wires.topology === 'cluster') return { durable: false }
   const [send] = await wire.masters()
   const settings = send && (await settingsOf(send, 'append*'))
   return { durable: settings?.get('appendonly') === 'yes' && settings.get('appendfsync') === 'always' }

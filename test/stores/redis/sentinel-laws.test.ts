@@ -1,0 +1,32 @@
+import { Redis } from 'ioredis'
+import { createSentinel } from 'redis'
+import { afterAll, beforeAll, describe, test } from 'vitest'
+import { redis } from '../../../src/stores/redis.ts'
+import { describeStore } from '../../../src/testing/index.ts'
+import { startWatched, type Watched } from '../../harness/redis.ts'
+import { findServer } from '../../harness/servers.ts'
+import { connected, wipe } from './law-lab.ts'
+
+describe.skipIf(!findServer('redis'))('a primary under Sentinel', () => {
+  let watched: Watched
+  let operator: Redis
+  beforeAll(async () => {
+    watched = await startWatched('--appendonly', 'yes', '--appendfsync', 'always')
+    operator = new Redis(watched.primary.port)
+  })
+  afterAll(async () => {
+    operator?.disconnect()
+    await watched?.close()
+  })
+
+  const lab = { runner: { describe, test }, wipe: (election: string) => wipe(operator, election) }
+  const sentinels = () => [{ host: '127.0.0.1', port: watched.sentinel.port }]
+  describeStore('ioredis', {
+    ...lab,
+    open: () => connected(redis(new Redis({ sentinels: sentinels(), name: 'main', lazyConnect: true }), { replicas: 1 })),
+  })
+  describeStore('node-redis', {
+    ...lab,
+    open: () => connected(redis(createSentinel({ sentinelRootNodes: sentinels(), name: 'main' }), { replicas: 1 })),
+  })
+})
