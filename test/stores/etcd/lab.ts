@@ -84,4 +84,38 @@ export function counting(): { fetch: EtcdFetch; paths: string[] } {
   }
 }
 
+/** A network that keeps a request back, and delivers it long after whoever sent it has gone. */
+export class LateNetwork {
+  #path: string | undefined
+  #caught = () => {}
+  #deliver: (() => Promise<void>) | undefined
+
+  readonly fetch: EtcdFetch = (url, request) => {
+    if (this.#path !== new URL(url).pathname) return fetch(url, request)
+    this.#path = undefined
+    const { method, headers, body } = request
+    this.#deliver = async () => {
+      const response = await fetch(url, { method, headers, body })
+      await response.text()
+    }
+    this.#caught()
+    return new Promise((_, reject) => {
+      request.signal.addEventListener('abort', () => reject(request.signal.reason), { once: true })
+    })
+  }
+
+  /** Keep back the next request for this path. */
+  hold(path: string): Promise<void> {
+    this.#path = path
+    return new Promise((resolve) => {
+      this.#caught = resolve
+    })
+  }
+
+  /** It lands. Resolves when the server has answered it, to nobody. */
+  async letGo(): Promise<void> {
+    await this.#deliver?.()
+  }
+}
+
 export { until }
