@@ -48,6 +48,7 @@ export class Chain {
   readonly #election: string
   /** Temporary files of others, and since when they are seen. */
   readonly #litter = new Map<string, number>()
+  #tidying: Promise<unknown> = Promise.resolve()
 
   constructor(parts: { readonly disk: Disk; readonly clock: Clock; readonly dir: string; readonly election: string }) {
     this.dir = parts.dir
@@ -78,10 +79,11 @@ export class Chain {
   }
 
   /**
-   * Write the version that follows `base`. `mayLand` is asked at the last moment, and throws where it shall not be.
-   * Rejects with a `Landed` error where the version has been written and could not be checked.
+   * Write the version that follows `base`. `mayLand` is asked at the last moment, and throws where it shall not be;
+   * `landed` is called as soon as others can see the version, before it is known to count. Rejects with a `Landed` error
+   * where the version has been written and could not be checked.
    */
-  async append(base: Version | undefined, draft: Draft, mayLand: () => void): Promise<Written> {
+  async append(base: Version | undefined, draft: Draft, mayLand: () => void, landed: () => Promise<void>): Promise<Written> {
     const under = base ?? (await this.#ensureOrigin())
     const chain = base?.record?.chain ?? (await this.#ensureOrigin()).id
     const record: LeaseRecord = { election: this.#election, chain, write: systemClock.id(), ...draft }
@@ -93,12 +95,18 @@ export class Chain {
       fencingToken: record.fencingToken,
       ttlMs: record.ttlMs,
     }
-    if (!(await this.#publish(text, this.#path(version.number), mayLand))) return 'raced'
-    try {
-      return (await this.#stands(version, base ? this.#path(base.number) : this.#originPath, under.bytes)) ? version : 'void'
-    } catch (thrown) {
-      throw new Landed(thrown)
-    }
+    const basePath = base ? this.#path(base.number) : this.#originPath
+    await this.#tidying
+    const published = await this.#publish(text, this.#path(version.number), mayLand, async () => {
+      const [stands] = await Promise.all([this.#stands(version, basePath, under.bytes), landed()])
+      return stands ? version : 'void'
+    })
+    return published ?? 'raced'
+  }
+
+  /** Resolves when nothing is being cleaned up. */
+  tidied(): Promise<unknown> {
+    return this.#tidying
   }
 
   /** Whether this version descends from the origin that is there now. */
@@ -124,26 +132,31 @@ export class Chain {
   }
 
   /**
-   * Give a complete file its name, unless that is taken. Nobody ever sees half of it: `link` comes after its data is on
-   * the disk.
+   * Give a complete file its name, and do what follows from it; `undefined` where that name is taken. Nobody ever sees
+   * half of a file: `link` comes after its data is on the disk.
    */
-  async #publish(text: string, path: string, mayLand: () => void): Promise<boolean> {
+  async #publish<T>(text: string, path: string, mayLand: () => void, landed: () => Promise<T>): Promise<T | undefined> {
     // The names of files are chosen by many processes: never by an injected clock, which could repeat them.
     const temporary = join(this.dir, `${systemClock.id()}.tmp`)
+    // Where it cannot be removed it is litter, and swept as such: what was published stands all the same.
+    const drop = () => this.#disk.remove(temporary).catch(() => {})
     try {
       await this.#disk.write(temporary, text)
       mayLand()
       await this.#disk.link(temporary, path).catch((thrown: unknown) => {
         throw linkFaultOf(thrown, this.dir)
       })
-      return true
     } catch (thrown) {
+      await drop()
       // ENOENT: the directory was removed, or somebody took the file for litter. Look again.
-      if (codeOf(thrown) === 'EEXIST' || codeOf(thrown) === 'ENOENT') return false
+      if (codeOf(thrown) === 'EEXIST' || codeOf(thrown) === 'ENOENT') return undefined
       throw thrown
-    } finally {
-      // Where it cannot be removed it is litter, and swept as such: what was published stands all the same.
-      await this.#disk.remove(temporary).catch(() => {})
+    }
+    try {
+      const [followed] = await Promise.all([landed(), drop()])
+      return followed
+    } catch (thrown) {
+      throw new Landed(thrown)
     }
   }
 
@@ -154,7 +167,8 @@ export class Chain {
   async #stands(version: Version, basePath: string, baseBytes: Buffer): Promise<boolean> {
     const [names, base] = await Promise.all([this.#disk.list(this.dir).catch(unless('ENOENT')), this.#read(basePath)])
     if (!names || highest(names, this.dir) !== version.number || !base?.equals(baseBytes)) return false
-    await this.#cleanUp(names, version.number)
+    // Nobody waits for it but the next write.
+    this.#tidying = this.#cleanUp(names, version.number)
     return true
   }
 
@@ -172,7 +186,8 @@ export class Chain {
       await this.#disk.makeDirectory(this.dir)
       // Larger than all numbers of a chain that was here before: a chain grows by less than one version in a millisecond.
       const origin: Origin = { election: this.#election, number: Math.max(1, Math.floor(this.#clock.wall())), id: systemClock.id() }
-      await this.#publish(encodeOrigin(origin), this.#originPath, () => {})
+      const made = async () => {}
+      await this.#publish(encodeOrigin(origin), this.#originPath, made, made)
     }
     throw new TenureError('store-unreachable', `file: ${this.dir} is removed faster than it can be made`)
   }

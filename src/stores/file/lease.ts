@@ -116,6 +116,7 @@ export class FileLease {
   async close(): Promise<void> {
     this.#bell.close()
     await this.#queue.idle()
+    await this.#chain.tidied()
   }
 
   get #folder(): string {
@@ -174,11 +175,15 @@ export class FileLease {
     const draft: Draft = { holder, candidate, advert, fencingToken, acquiredAt: clock.wall(), ttlMs, socket: lifeline?.mark }
     let won = false
     try {
-      const written = await this.#chain.append(seen, draft, () => signal.throwIfAborted())
+      const written = await this.#chain.append(
+        seen,
+        draft,
+        () => signal.throwIfAborted(),
+        () => this.#bell.ring(),
+      )
       if (written === 'void') this.#spent.add(holder)
       if (written === 'raced' || written === 'void') return undefined
       this.#sightings.see(written)
-      await this.#bell.ring()
       if (signal.aborted) throw new Landed(signal.reason)
       this.#held.set(holder, { lifeline, since, ttlMs, over: false, unchecked: false })
       won = true
@@ -224,7 +229,7 @@ export class FileLease {
     const { holder, candidate, fencingToken, acquiredAt, socket } = record
     const draft: Draft = { holder, candidate, advert: bid.advert, fencingToken, acquiredAt, ttlMs: bid.ttlMs, socket }
     try {
-      return await this.#chain.append(seen, draft, () => signal.throwIfAborted())
+      return await this.#chain.append(seen, draft, () => signal.throwIfAborted(), silently)
     } catch (thrown) {
       if (!(thrown instanceof Landed)) throw thrown
       if (held) held.unchecked = true
@@ -254,10 +259,16 @@ export class FileLease {
       const { record } = seen ?? {}
       if (!seen || record?.holder !== holder || seen.ttlMs === 0) return
       const { candidate, fencingToken, acquiredAt } = record
-      const written = await this.#chain.append(seen, { holder, candidate, fencingToken, acquiredAt, ttlMs: 0 }, () => {})
+      const draft: Draft = { holder, candidate, fencingToken, acquiredAt, ttlMs: 0 }
+      const written = await this.#chain.append(seen, draft, unconditionally, () => this.#bell.ring())
       if (written === 'raced') continue
       if (written !== 'void') this.#sightings.see(written)
-      return this.#bell.ring()
+      return
     }
   }
 }
+
+/** Written whatever happened meanwhile. */
+const unconditionally = () => {}
+/** A renewal wakes nobody. */
+const silently = async () => {}

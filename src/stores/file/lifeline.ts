@@ -42,8 +42,12 @@ export const systemLifelines: Lifelines = {
     const boot = await bootId()
     if (boot === undefined) return { unfelt: 'this system does not tell one boot from another' }
     try {
-      await mkdir(folder, { recursive: true, mode: 0o700 })
-      return await listenIn(folder, boot)
+      // Made once, and there ever after.
+      return await listenIn(folder, boot).catch(async (thrown: unknown) => {
+        if (codeOf(thrown) !== 'EACCES' && codeOf(thrown) !== 'ENOENT') throw thrown
+        await mkdir(folder, { recursive: true, mode: 0o700 })
+        return listenIn(folder, boot)
+      })
     } catch (thrown) {
       return { unfelt: thrown instanceof Error ? thrown.message : String(thrown) }
     }

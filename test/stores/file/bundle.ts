@@ -3,12 +3,12 @@
  * fault can be planted in it on the way.
  */
 
-import { rmSync } from 'node:fs'
-import { chmod, mkdtemp, readFile } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
+import { afterAll } from 'vitest'
 
 const root = fileURLToPath(new URL('../../..', import.meta.url))
 
@@ -20,12 +20,15 @@ export interface Change {
   readonly replace: string
 }
 
+const folders: string[] = []
+afterAll(async () => {
+  for (const folder of folders) await rm(folder, { recursive: true, force: true })
+})
+
 /** The URL of the module. `entry` is a file next to this one. */
 export async function bundle(entry: string, changes: readonly Change[] = []): Promise<string> {
-  // A listener for each: there are as many as there are planted faults.
-  process.setMaxListeners(0)
   const folder = await mkdtemp(join(tmpdir(), 'tenure-bundle-'))
-  process.on('exit', () => rmSync(folder, { recursive: true, force: true }))
+  folders.push(folder)
   // Some run it as another user.
   await chmod(folder, 0o755)
   const outfile = join(folder, `${entry}.mjs`)

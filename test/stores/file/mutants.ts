@@ -119,8 +119,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'renewals wake everybody',
     file: at('lease'),
-    find: 'if (held) Object.assign(held, { since, ttlMs: bid.ttlMs, unchecked: false })',
-    replace: 'if (held) Object.assign(held, { since, ttlMs: bid.ttlMs, unchecked: false })\n      await this.#bell.ring()',
+    find: 'signal.throwIfAborted(), silently)',
+    replace: 'signal.throwIfAborted(), () => this.#bell.ring())',
     caughtBy: 'acquisitions and releases wake who watches, renewals do not',
   },
   {
