@@ -1,0 +1,51 @@
+/** The tables in the database: how to make them, and whether what is there can be trusted with a lease. */
+
+import { TenureError } from '../../errors.ts'
+import { fenceTable, leaseTable, postgres, type Statement } from '../shared/sql.ts'
+import { sqlState } from './failures.ts'
+import type { Session } from './session.ts'
+
+const tables: readonly Statement[] = [
+  { name: 'tenure_lease_table', text: leaseTable(postgres) },
+  { name: 'tenure_fence_table', text: fenceTable(postgres) },
+]
+
+/** The SQL that makes the tables `tenure_lease` and, for `fenced`, `tenure_fence`; what is there already is left alone. */
+export const ddl: string = tables.map(({ text }) => `${text};\n`).join('\n')
+
+/** How the table is kept: nothing where it is missing. */
+const persistence: Statement = {
+  name: 'tenure_persistence',
+  text: "SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass('tenure_lease')",
+}
+
+/** Make what is missing. Two processes may do so at once. */
+export async function makeTables(session: Session): Promise<void> {
+  for (const table of tables) {
+    try {
+      await session.query(table, [])
+    } catch (thrown) {
+      // Somebody else has just made it: IF NOT EXISTS does not help against that.
+      if (!['23505', '42P07'].includes(sqlState(thrown) ?? '')) throw thrown
+    }
+  }
+}
+
+/** Reject where leases cannot be kept. */
+export async function checkServer(store: string, session: Session): Promise<void> {
+  if (session.recovering) {
+    throw new TenureError('store-unfit', `${store}: the server is a standby and takes no writes. Connect to the primary`)
+  }
+  const [row] = await session.query(persistence, [])
+  if (!row) {
+    const advice = 'Call ensureSchema() of the store once, or run the SQL that `tenure ddl` prints'
+    throw new TenureError('store-unfit', `${store}: the table tenure_lease is missing. ${advice}`)
+  }
+  if (row[0] !== 'p') {
+    const advice = 'Run ALTER TABLE tenure_lease SET LOGGED'
+    throw new TenureError(
+      'store-unfit',
+      `${store}: the table tenure_lease is ${row[0] === 'u' ? 'unlogged' : 'temporary'}, so that a crash empties it. ${advice}`,
+    )
+  }
+}

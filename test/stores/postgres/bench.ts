@@ -1,0 +1,130 @@
+/** What the tests of the Postgres stores share: a server with the tables, clients that are ended, bids, and an operator. */
+
+import pg, { Pool, type PoolConfig } from 'pg'
+import postgresJs, { type Options, type Sql } from 'postgres'
+import { afterAll, beforeAll } from 'vitest'
+import type { Bid } from '../../../src/store.ts'
+import { type PostgresStore, postgres } from '../../../src/stores/postgres.ts'
+import type { Server } from '../../harness/server.ts'
+import { findServer, startPostgres } from '../../harness/servers.ts'
+
+export const available = findServer('postgres') !== undefined
+
+/** Time enough for anything, on a machine that has much else to do. */
+export const TTL = 60_000
+
+let count = 0
+
+export function bidFor(election: string, over: Partial<Bid> = {}): Bid {
+  count += 1
+  return { election, holder: `holder-${process.pid}-${count}`, candidate: `candidate-${count}`, ttlMs: TTL, ...over }
+}
+
+/** The name of an election that nobody has used. */
+export function fresh(what = 'e'): string {
+  count += 1
+  return `${what}-${process.pid}-${count}`
+}
+
+/** A signal for a call of which nobody is afraid that it hangs. */
+export function calm(): AbortSignal {
+  return AbortSignal.timeout(25_000)
+}
+
+export class Bench {
+  readonly #options: readonly string[]
+  #server: Server | undefined
+  #admin: Pool | undefined
+  #ends: (() => Promise<unknown>)[] = []
+
+  constructor(...options: string[]) {
+    this.#options = options
+  }
+
+  /** Start before the tests of this file, or block, and end after them. */
+  static use(...options: string[]): Bench {
+    const bench = new Bench(...options)
+    beforeAll(() => bench.start())
+    afterAll(() => bench.end())
+    return bench
+  }
+
+  get server(): Server {
+    if (!this.#server) throw new Error('the bench was not started')
+    return this.#server
+  }
+
+  /** An operator's own connection, past the stores and all proxies. */
+  get admin(): Pool {
+    if (!this.#admin) throw new Error('the bench was not started')
+    return this.#admin
+  }
+
+  async start(): Promise<void> {
+    this.#server = await startPostgres('max_connections=300', ...this.#options)
+    this.#admin = poolAt(this.#server.port)
+    await postgres(this.#admin).ensureSchema()
+  }
+
+  async end(): Promise<void> {
+    await this.clear()
+    await this.#admin?.end()
+    await this.#server?.close()
+  }
+
+  /** A pool of its own, at the server or at what stands before it. */
+  pool(port = this.server.port, config: PoolConfig = {}): Pool {
+    const pool = poolAt(port, config)
+    this.#ends.push(() => (pool.ending ? Promise.resolve() : pool.end()))
+    return pool
+  }
+
+  sql(port = this.server.port, options: Options<Record<string, never>> = {}): Sql {
+    const sql = postgresJs({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres', onnotice: () => {}, ...options })
+    this.#ends.push(() => sql.end({ timeout: 0 }))
+    return sql
+  }
+
+  /** A store of its own over a pool of its own. */
+  store(port = this.server.port, config: PoolConfig = {}): PostgresStore {
+    const store = postgres(this.pool(port, config))
+    this.#ends.push(() => store.close())
+    return store
+  }
+
+  /** Close what was opened, stores first. */
+  async clear(): Promise<void> {
+    for (const end of this.#ends.splice(0).reverse()) await end()
+  }
+
+  /** For `describeStore`: stores over clients of their own. */
+  lab(make: (bench: Bench) => PostgresStore = (bench) => bench.store()) {
+    return {
+      open: () => make(this),
+      close: (store: { close?(): Promise<void> }) => store.close?.(),
+      wipe: (election: string) => this.admin.query('DELETE FROM tenure_lease WHERE name = $1', [election]),
+      restart: () => this.server.restart('SIGQUIT'),
+    }
+  }
+
+  /** The connections of stores, as the server sees them. */
+  async connections(): Promise<number> {
+    const { rows } = await this.admin.query("SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'tenure'")
+    return rows[0].n
+  }
+}
+
+function poolAt(port: number, config: PoolConfig = {}): Pool {
+  const pool = new Pool({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres', max: 4, ...config })
+  // A connection that ends while nobody uses it is no news here: servers are killed.
+  pool.on('error', () => {})
+  return pool
+}
+
+/** A single connection, for somebody who holds a lock or looks on. */
+export async function clientAt(port: number): Promise<pg.Client> {
+  const client = new pg.Client({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres' })
+  client.on('error', () => {})
+  await client.connect()
+  return client
+}
