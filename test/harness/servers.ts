@@ -27,7 +27,7 @@ export function findServer(kind: ServerKind): string | undefined {
   return found
 }
 
-function need(kind: ServerKind): string {
+export function need(kind: ServerKind): string {
   const found = findServer(kind)
   if (!found) throw new Error(`${kind} is not installed here: npm run setup`)
   return found
@@ -89,18 +89,37 @@ export async function startEtcd(...options: string[]): Promise<Server> {
   })
 }
 
+export interface PostgresPlan {
+  /** `name=value` settings. */
+  readonly options?: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+  /** Put the data directory there. @default a new cluster */
+  prepare?(data: string, run: RunAsPostgres): Promise<unknown>
+}
+
+/** Run a program of the server's own, as the user that owns its data. */
+export type RunAsPostgres = (program: string, ...args: string[]) => Promise<unknown>
+
 /** Trusts everybody on loopback; superuser `postgres`, database `postgres`. `options` are `name=value` settings. */
 export function startPostgres(...options: string[]): Promise<Server> {
+  return startPostgresAs({ options })
+}
+
+export function startPostgresAs({ options = [], env, prepare }: PostgresPlan): Promise<Server> {
   const bin = join(need('postgres'), '..')
   const owner = ownerOfPostgres()
+  const run: RunAsPostgres = (program, ...args) => promisify(execFile)(join(bin, program), args, owner)
   return startServer({
     name: 'postgres',
     bin: join(bin, 'postgres'),
     ...owner,
+    env,
     prepare: async (directory) => {
-      cpSync(await templateOf(bin, owner), join(directory, 'data'), { recursive: true })
-      if (owner.uid !== undefined) execFileSync('chown', ['-R', `${owner.uid}:${owner.gid}`, join(directory, 'data')])
-      execFileSync('chmod', ['700', join(directory, 'data')])
+      const data = join(directory, 'data')
+      if (prepare) return void (await prepare(data, run))
+      cpSync(await templateOf(bin, owner), data, { recursive: true })
+      if (owner.uid !== undefined) execFileSync('chown', ['-R', `${owner.uid}:${owner.gid}`, data])
+      execFileSync('chmod', ['700', data])
     },
     args: (directory, port) => {
       const settings = ['listen_addresses=127.0.0.1', `unix_socket_directories=${directory}`, ...options]
@@ -126,13 +145,13 @@ function templateOf(bin: string, owner: Owner): Promise<string> {
   return template
 }
 
-interface Owner {
+export interface Owner {
   readonly uid?: number
   readonly gid?: number
 }
 
 /** Postgres refuses to run as root; Debian's package brings a user of its own. */
-function ownerOfPostgres(): Owner {
+export function ownerOfPostgres(): Owner {
   if (process.getuid?.() !== 0) return {}
   const id = (flag: string) => Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8' }))
   return { uid: id('-u'), gid: id('-g') }
