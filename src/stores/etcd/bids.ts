@@ -131,6 +131,7 @@ export class Bids {
       const entry = await this.#keys.oldest(bid.election, signal)
       if (entry && entry.key !== hold.key) return this.#lost(entry, bid)
     }
+    this.#keys.assertSettled(bid.ttlMs)
     for (let go = 0; go < GOES; go++) {
       const { lease, beat } = await this.#leases.secure(seconds, signal)
       if (hold.over) return undefined

@@ -13,6 +13,7 @@ import {
   createdAt,
   decode,
   encode,
+  type Header,
   type KeyValue,
   type LeaseAnswer,
   numberOf,
@@ -41,11 +42,26 @@ export class Keys {
   readonly #names: Names
   readonly #clock: Clock
   readonly #looks = new Map<string, Gathering<Entry | undefined>>()
+  /** The largest revision that an answer bore. */
+  #newest = 0
+  /** When the cluster was last found to have lost its memory. */
+  #lostAt = Number.NEGATIVE_INFINITY
 
   constructor(gateway: Gateway, names: Names, clock: Clock) {
     this.#gateway = gateway
     this.#names = names
     this.#clock = clock
+  }
+
+  /**
+   * A cluster that was wiped, or went back to a snapshot, knows nothing of those who lead. Where that is noticed, nobody
+   * bids until their belief has ended. Throws a `TenureError` of code `store-unreachable`.
+   */
+  assertSettled(ttlMs: number): void {
+    const leftMs = this.#lostAt + ttlMs - this.#clock.mono()
+    if (leftMs <= 0) return
+    const message = `etcd: the cluster has lost its memory (its revision went back); settling for another ${Math.ceil(leftMs)} ms`
+    throw new TenureError('store-unreachable', message)
   }
 
   /** Who has the election. All who ask in the same turn are answered by one look. */
@@ -55,7 +71,7 @@ export class Keys {
       const range = rangeOf(this.#names.directory(election))
       look = new Gathering(this.#clock, async (joint) => {
         this.#looks.delete(election)
-        const { kvs } = await this.#gateway.call<RangeAnswer>('/v3/kv/range', oldestOf(range), joint)
+        const { kvs } = await this.#ask<RangeAnswer>('/v3/kv/range', oldestOf(range), joint)
         return this.#entry(election, kvs?.[0])
       })
       this.#looks.set(election, look)
@@ -65,14 +81,14 @@ export class Keys {
 
   /** The entry of one key, by a read of its own. */
   async at(election: string, key: string, signal: AbortSignal): Promise<Entry | undefined> {
-    const { kvs } = await this.#gateway.call<RangeAnswer>('/v3/kv/range', { key: encode(key) }, signal)
+    const { kvs } = await this.#ask<RangeAnswer>('/v3/kv/range', { key: encode(key) }, signal)
     return this.#entry(election, kvs?.[0])
   }
 
   /** Put our key into an empty directory, or learn whose is the oldest. A number: ours, created at this revision. */
   async put(bid: Bid, key: string, lease: string, signal: AbortSignal): Promise<number | Entry | undefined> {
     const range = rangeOf(this.#names.directory(bid.election))
-    const answer = await this.#gateway.call<TxnAnswer>(
+    const answer = await this.#ask<TxnAnswer>(
       '/v3/kv/txn',
       {
         compare: [untouched(range)],
@@ -82,6 +98,7 @@ export class Keys {
       signal,
       bid.ttlMs / 12,
     )
+    this.assertSettled(bid.ttlMs)
     if (answer.succeeded) return numberOf(answer.header?.revision)
     return this.#entry(bid.election, answer.responses?.[0]?.response_range?.kvs?.[0])
   }
@@ -112,9 +129,23 @@ export class Keys {
   /** The elections that somebody holds. */
   async elections(signal: AbortSignal): Promise<string[]> {
     const question = { ...rangeOf(this.#names.root), keys_only: true }
-    const { kvs = [] } = await this.#gateway.call<RangeAnswer>('/v3/kv/range', question, signal)
+    const { kvs = [] } = await this.#ask<RangeAnswer>('/v3/kv/range', question, signal)
     const all = kvs.map(({ key }) => this.#names.election(decode(key))).filter((name) => name !== undefined)
     return [...new Set(all)]
+  }
+
+  /** Ask what the whole cluster answers for: its revision never falls, or its memory is lost. */
+  async #ask<T extends { readonly header?: Header }>(path: string, body: object, signal: AbortSignal, patienceMs?: number): Promise<T> {
+    // Answers overtake each other: only those that came before this question left can be compared.
+    const before = this.#newest
+    const answer = await this.#gateway.call<T>(path, body, signal, patienceMs)
+    const revision = numberOf(answer.header?.revision)
+    if (revision < before) {
+      this.#lostAt = this.#clock.mono()
+      this.#newest = revision
+    }
+    this.#newest = Math.max(this.#newest, revision)
+    return answer
   }
 
   #entry(election: string, kv: KeyValue | undefined): Entry | undefined {
