@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { judge, type Verdict } from '../../bench/soak/judge.ts'
 import type { Cue, Report } from './actor.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -41,13 +42,6 @@ export class Actor {
   }
 }
 
-export interface Verdict {
-  readonly actions: number
-  readonly tenures: number
-  /** Pairs of actions of which the later one bears the smaller token: somebody believed in an old tenure. */
-  readonly outOfOrder: number
-}
-
 export class Stage {
   readonly actors: Actor[] = []
   readonly ttlMs: number
@@ -81,26 +75,7 @@ export class Stage {
   }
 
   verdict(): Verdict {
-    const actions = readFileSync(this.#log, 'utf8')
-      .split('\n')
-      .filter((line) => line !== '')
-      .map((line) => line.split(' '))
-      .map(([from, to, token]) => ({ from: Number(from), to: Number(to), token: Number(token) }))
-      .sort((a, b) => a.to - b.to)
-    let outOfOrder = 0
-    let largest = 0
-    const ended: { to: number; token: number }[] = []
-    // An action that was asked for after one of a later tenure had ended, and bears an earlier token, is a stale belief.
-    for (const action of [...actions].sort((a, b) => a.from - b.from)) {
-      while (ended.length < actions.length && (actions[ended.length]?.to ?? Number.POSITIVE_INFINITY) <= action.from) {
-        const done = actions[ended.length]
-        if (!done) break
-        ended.push(done)
-        largest = Math.max(largest, done.token)
-      }
-      if (action.token < largest) outOfOrder += 1
-    }
-    return { actions: actions.length, tenures: new Set(actions.map(({ token }) => token)).size, outOfOrder }
+    return judge(readFileSync(this.#log, 'utf8'))
   }
 
   async close(): Promise<void> {
