@@ -40,7 +40,14 @@ function lineOf(redis: NodeRedisClient, gone: Gone): Pick<Wire, 'open' | 'keepAl
     gone(thrown instanceof Error ? thrown : new Error(String(thrown)))
   })
   return {
-    open: () => redis.connect(),
+    async open() {
+      try {
+        await redis.connect()
+      } finally {
+        // What is destroyed while it connects goes on connecting.
+        if (over) redis.destroy()
+      }
+    },
     keepAlive(wanted) {
       if (wanted) redis.ref()
       else redis.unref()
@@ -62,7 +69,13 @@ function clusterWireOf(client: NodeRedisCluster): Wire {
   // Told of each node by itself: the calls that it fails say what they have to.
   cluster.on('error', () => {})
   return {
-    open: () => cluster.connect(),
+    async open() {
+      try {
+        await cluster.connect()
+      } finally {
+        if (over) cluster.destroy()
+      }
+    },
     send: (key, args) => cluster.sendCommand(key, false, [...args]),
     async masters() {
       const nodes = await Promise.all(cluster.masters.map((node) => cluster.nodeClient(node)))
@@ -76,7 +89,6 @@ function clusterWireOf(client: NodeRedisCluster): Wire {
     },
     keepAlive() {},
     cut() {
-      if (over) return
       over = true
       cluster.destroy()
     },
@@ -107,15 +119,22 @@ function sentinelOf(client: NodeRedisSentinel) {
   let over = false
   // The calls that fail say what they have to.
   redis.on('error', () => {})
+  const destroy = () =>
+    redis.destroy().catch(() => {
+      // It was not open yet, or is no longer.
+    })
   const line: Pick<Wire, 'open' | 'keepAlive' | 'cut'> = {
-    open: () => redis.connect(),
+    async open() {
+      try {
+        await redis.connect()
+      } finally {
+        if (over) await destroy()
+      }
+    },
     keepAlive() {},
     cut() {
-      if (over) return
       over = true
-      redis.destroy().catch(() => {
-        // It was not open yet, or is no longer.
-      })
+      void destroy()
     },
   }
   return { redis, line }

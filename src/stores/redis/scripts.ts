@@ -89,7 +89,12 @@ local token = string.format('%.0f', now > last and now or last + 1)
 redis.call('HSET', KEYS[2], 't', token, 'h', holder, 'f', '1')
 redis.call('HSET', KEYS[1], 'h', holder, 't', token, 'c', ARGV[3], 's', string.format('%.0f', now), 'm', ttl, 'f', '1')
 if ARGV[6] then redis.call('HSET', KEYS[1], 'a', ARGV[6]) end
-redis.call('PEXPIRE', KEYS[1], ttl)
+local limited = redis.pcall('PEXPIRE', KEYS[1], ttl)
+if type(limited) ~= 'number' then
+  -- A user without this right must not leave a lease for ever.
+  redis.call('DEL', KEYS[1])
+  return limited
+end
 return {'lease', holder, token, ttl, ARGV[3], ARGV[6] or false, 0}
 `)
 

@@ -1,0 +1,219 @@
+/** Servers and clients that cannot serve, credentials that do not suffice, keys that are not ours: one clear line each. */
+
+import { Redis } from 'ioredis'
+import { createClient } from 'redis'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { Candidate, TenureError } from '../../../src/index.ts'
+import { keysOf } from '../../../src/stores/redis/keys.ts'
+import { redis } from '../../../src/stores/redis.ts'
+import { startCluster } from '../../harness/redis.ts'
+import { freePort, type Server, until } from '../../harness/server.ts'
+import { findServer, startRedis } from '../../harness/servers.ts'
+import { Believers, bidFor, drivers, electionName, faulty, type Open, operating, outcome, patient, storeAt, wins } from './lab.ts'
+
+const always = ['--appendonly', 'yes', '--appendfsync', 'always']
+const user = { username: 'app', password: 'sesame-4711' }
+
+describe.skipIf(!findServer('redis'))('a store that cannot serve says why', () => {
+  let server: Server
+  beforeAll(async () => {
+    server = await startRedis(...always)
+  })
+  afterAll(() => server?.close())
+  afterEach(() => operating(server.port, (operator) => operator.flushall()))
+
+  describe.each(drivers)('%s', (_name, client) => {
+    test('a wrong password', async () => {
+      await operating(server.port, (operator) => operator.acl('SETUSER', 'app', 'reset', 'on', '>right', '~*', '&*', '+@all'))
+      const candidate = new Candidate({ election: electionName(), store: redis(client(server.port, user)) })
+      const refused = await outcome(candidate.start())
+      expect(refused).toMatchObject({ code: 'store-denied', message: expect.stringContaining('WRONGPASS') })
+      expect(String(refused)).not.toContain(user.password)
+    })
+
+    test.each([
+      ['keys', '~other:*', '&*', '+@all'],
+      ['scripts', '~tenure:*', '&tenure:*', '+@all', '-@scripting'],
+      ['a command inside of a script', '~tenure:*', '&tenure:*', '+@all', '-pexpire'],
+    ])('no rights to %s', async (_what, ...rules) => {
+      await operating(server.port, (operator) => operator.acl('SETUSER', 'app', 'reset', 'on', `>${user.password}`, ...rules))
+      const candidate = new Candidate({ election: electionName(), store: redis(client(server.port, user)) })
+      const refused = await outcome(candidate.start())
+      expect(refused).toMatchObject({ code: 'store-denied', message: expect.stringMatching(/NOPERM|user executing/) })
+      // What was done before the server said no has been undone: nothing is held for ever.
+      const { lease } = keysOf('', candidate.election)
+      expect(await operating(server.port, (operator) => operator.exists(lease))).toBe(0)
+    })
+
+    test('the rights that its page lists suffice', async () => {
+      const rules = [
+        ...['~tenure:*', '&tenure:*', '+evalsha', '+eval', '+time', '+info', '+exists', '+hget', '+hmget', '+hset', '+pttl'],
+        ...['+pexpire', '+del', '+publish', '+subscribe', '+unsubscribe', '+config|get', '+scan', '+client|setname'],
+      ]
+      await operating(server.port, (operator) => operator.acl('SETUSER', 'app', 'reset', 'on', `>${user.password}`, ...rules))
+      const store = redis(client(server.port, user))
+      const election = electionName()
+      const told = new Promise<void>((resolve, reject) => {
+        store.watch?.(election, resolve, patient()).catch(reject)
+      })
+      const bid = await wins(store, election)
+      expect(await store.renew(bid, patient())).toBe(bid.ttlMs)
+      expect((await store.read(election, patient()))?.holder).toBe(bid.holder)
+      expect(await store.list?.(patient())).toContain(election)
+      await store.release(bid, patient())
+      await told
+      await store.close?.()
+    })
+
+    test('credentials revoked while leading, and given back', async () => {
+      const grant = () =>
+        operating(server.port, (operator) => operator.acl('SETUSER', 'app', 'reset', 'on', `>${user.password}`, '~*', '&*', '+@all'))
+      await grant()
+      const believers = new Believers()
+      const a = believers.add(redis(client(server.port, user)), { ttlMs: 1000 })
+      const denied = new Promise<void>((resolve) => {
+        a.on('trouble', (error) => {
+          if (error.code === 'store-denied') resolve()
+        })
+      })
+      await a.start()
+      await believers.leader()
+      await operating(server.port, (operator) => operator.acl('DELUSER', 'app'))
+      await denied
+      await until('nobody leads', () => !a.isLeader)
+      await grant()
+      await believers.leader()
+      expect(believers.grows).toBe(true)
+      await believers.stop()
+    })
+
+    test('a closed port', async () => {
+      const nobody = redis(client(await freePort()))
+      const refused = await outcome(nobody.read('e', patient()))
+      expect(refused).toMatchObject({ code: 'store-unreachable', message: expect.stringContaining('ECONNREFUSED') })
+    })
+
+    test.each(['volatile-lru', 'allkeys-random'])('a server that evicts keys by %s', async (policy) => {
+      const evicting = await startRedis(...always, '--maxmemory', '100mb', '--maxmemory-policy', policy)
+      try {
+        const store = redis(client(evicting.port))
+        const candidate = new Candidate({ election: electionName(), store })
+        await expect(candidate.start()).rejects.toMatchObject({ code: 'store-unfit', message: expect.stringContaining(policy) })
+        const forced = redis(client(evicting.port), { force: true })
+        expect((await forced.acquire(bidFor(electionName()), patient()))?.remainingMs).toBeGreaterThan(0)
+        await forced.close?.()
+      } finally {
+        await evicting.close()
+      }
+    })
+
+    test('a server that is part of a Cluster, asked by a client for one server', async () => {
+      const cluster = await startCluster()
+      try {
+        const store = redis(client(cluster.nodes[0]?.port ?? 0))
+        const answers = await Promise.all(Array.from({ length: 20 }, () => outcome(store.read(electionName(), patient()))))
+        const refused = answers.find((answer) => answer instanceof Error)
+        expect(refused).toMatchObject({ code: 'store-unfit', message: expect.stringContaining('Cluster') })
+        await store.close?.()
+      } finally {
+        await cluster.close()
+      }
+    })
+
+    test('a replica', async () => {
+      const replica = await startRedis('--replicaof', '127.0.0.1', String(server.port))
+      try {
+        const store = redis(client(replica.port), { force: true })
+        let refused: unknown
+        await until('it has synchronised', async () => {
+          refused = await outcome(store.acquire(bidFor(electionName(), { ttlMs: 100 }), patient()))
+          return String(refused).includes('READONLY')
+        })
+        expect(refused).toMatchObject({ code: 'store-unreachable' })
+        await store.close?.()
+      } finally {
+        await replica.close()
+      }
+    })
+  })
+
+  test.each([
+    ['ioredis', () => new Redis({ host: 'nowhere.invalid', lazyConnect: true })],
+    ['node-redis', () => createClient({ url: 'redis://app:sesame-4711@nowhere.invalid' })],
+  ])('an unknown host (%s)', async (_name, client) => {
+    const refused = await outcome(redis(client()).read('e', patient()))
+    expect(refused).toMatchObject({ code: 'store-unreachable', message: expect.stringContaining('nowhere.invalid') })
+    expect(String(refused)).not.toContain('sesame')
+  })
+
+  describe('keys that are not ours', () => {
+    const strange: readonly (readonly [string, (operator: Redis, keys: { lease: string; token: string }) => Promise<unknown>, string])[] = [
+      ['a string for a lease', (operator, { lease }) => operator.set(lease, 'x'), 'WRONGTYPE'],
+      ['a string for a token', (operator, { token }) => operator.set(token, 'x'), 'WRONGTYPE'],
+      ['a hash of others for a lease', (operator, { lease }) => operator.hset(lease, 'owner', 'x'), 'not ours'],
+      ['a hash of others for a token', (operator, { token }) => operator.hset(token, 't', 'x'), 'not ours'],
+      ['a lease of another format', (operator, { lease }) => operator.hset(lease, { h: 'x', f: '2' }), 'format 2'],
+      ['a token of another format', (operator, { token }) => operator.hset(token, { t: '1', f: '2' }), 'format 2'],
+    ]
+
+    test.each(strange)('%s is left alone', async (_what, put, words) => {
+      const store = storeAt(server.port)
+      const bid = bidFor(electionName())
+      const keys = keysOf('', bid.election)
+      const all = (operator: Redis) => Promise.all([operator.dump(keys.lease), operator.dump(keys.token)])
+      const before = await operating(server.port, async (operator) => {
+        await put(operator, keys)
+        return all(operator)
+      })
+      for (const call of [() => store.acquire(bid, patient()), () => store.release(bid, patient())]) {
+        expect(await outcome<unknown>(call())).toMatchObject({ code: 'store-unfit', message: expect.stringContaining(words) })
+      }
+      expect(await operating(server.port, all)).toEqual(before)
+      await store.close?.()
+    })
+
+    test('one does not stop the renewals of its neighbours', () => neighbours(redis))
+
+    test('planted: one that does', async () => {
+      const stopping = await faulty({
+        file: 'src/stores/redis/scripts.ts',
+        find: "local c = redis.pcall('HMGET', KEYS[i], 'h', 'm')",
+        replace: "local c = redis.call('HMGET', KEYS[i], 'h', 'm')",
+      })
+      await expect(neighbours(stopping, 1)).rejects.toThrow()
+    })
+
+    /** Ten leases, one of which somebody has written over, renewed in one turn; by so many scripts at most. */
+    async function neighbours(open: Open, most = Number.POSITIVE_INFINITY): Promise<void> {
+      const store = open(new Redis(server.port, { lazyConnect: true }))
+      const bids = await Promise.all(Array.from({ length: 10 }, () => wins(store, electionName())))
+      const [lost, ...others] = bids
+      if (!lost) throw new Error('no bids')
+      await operating(server.port, (operator) => operator.set(keysOf('', lost.election).lease, 'x'))
+      const before = await scriptsRun()
+      const [grant, ...grants] = await Promise.all(bids.map((bid) => outcome(store.renew(bid, patient()))))
+      const scripts = (await scriptsRun()) - before
+      expect(grant).toBeInstanceOf(TenureError)
+      expect(grant).toMatchObject({ code: 'store-unfit' })
+      expect(grants).toEqual(others.map(({ ttlMs }) => ttlMs))
+      // The batch, and the strange one by itself.
+      expect(scripts).toBeLessThanOrEqual(Math.min(most, 2))
+      await store.close?.()
+    }
+  })
+
+  async function scriptsRun(): Promise<number> {
+    const stats = await operating(server.port, (operator) => operator.info('commandstats'))
+    return [...stats.matchAll(/cmdstat_eval(?:sha)?:calls=(\d+)/g)].reduce((sum, [, calls]) => sum + Number(calls), 0)
+  }
+
+  test.each([
+    ['no client', () => redis({} as never), 'client'],
+    ['braces in the prefix', () => redis(new Redis({ lazyConnect: true, keyPrefix: '{app}:' })), 'keyPrefix'],
+    ['a prefix that is none', () => redis(new Redis({ lazyConnect: true }), { keyPrefix: 7 as never }), 'keyPrefix'],
+    ['a broken number of replicas', () => redis(new Redis({ lazyConnect: true }), { replicas: 1.5 }), 'replicas'],
+    ['a forced number', () => redis(new Redis({ lazyConnect: true }), { force: 1 as never }), 'force'],
+  ])('bad options: %s', (_what, open, option) => {
+    expect(open).toThrow(expect.objectContaining({ code: 'bad-option', message: expect.stringContaining(option) }))
+  })
+})

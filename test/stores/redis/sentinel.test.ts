@@ -1,0 +1,120 @@
+/**
+ * A failover under Sentinel, which is level B: what the replica had not been told is lost. Tokens grow all the same, and
+ * `replicas: 1` narrows what can be lost. Shown here, so that nobody takes more for a promise.
+ */
+
+import { Redis } from 'ioredis'
+import { createSentinel } from 'redis'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { wiresOf } from '../../../src/stores/redis/wire.ts'
+import { type RedisClient, redis } from '../../../src/stores/redis.ts'
+import { startWatched, type Watched } from '../../harness/redis.ts'
+import { until } from '../../harness/server.ts'
+import { findServer } from '../../harness/servers.ts'
+import { Believers, bidFor, connectionsAt, electionName, operating, outcome, patient, settled } from './lab.ts'
+
+const drivers: readonly (readonly [string, (port: number) => RedisClient])[] = [
+  ['ioredis', (port) => new Redis({ sentinels: [{ host: '127.0.0.1', port }], name: 'main', lazyConnect: true })],
+  ['node-redis', (port) => createSentinel({ sentinelRootNodes: [{ host: '127.0.0.1', port }], name: 'main' })],
+]
+
+describe.skipIf(!findServer('redis')).each(drivers)('%s under Sentinel', (_name, client) => {
+  let watched: Watched
+  const open = (replicas = 0) => redis(client(watched.sentinel.port), { replicas })
+  beforeEach(async () => {
+    watched = await startWatched()
+    await settled(watched.primary.port, 2000)
+    await settled(watched.replica.port, 2000)
+  })
+  afterEach(() => watched.close())
+
+  test('the primary is killed: one leads again, and its token is larger', async () => {
+    const believers = new Believers()
+    for (let i = 0; i < 2; i++) await believers.add(open(), { ttlMs: 2000 }).start()
+    const first = await believers.leader()
+    const token = first.tenure?.fencingToken ?? 0
+    await operating(watched.primary.port, (operator) => operator.wait(1, 5000))
+    await watched.primary.kill()
+    await until('the replica is asked', async () => (await roleOf(watched.replica.port)) === 'master')
+    await believers.leader()
+    await until('somebody leads by the new primary', () =>
+      operating(watched.replica.port, async (operator) => (await operator.exists(`tenure:{${believers.election}}:lease`)) === 1),
+    )
+    expect(believers.grows).toBe(true)
+    expect(Math.max(...believers.tokens)).toBeGreaterThanOrEqual(token)
+    await believers.stop()
+  })
+
+  test('a lease that the replica was not told of is lost: two may believe, and the second has the larger token', async () => {
+    const a = open()
+    const b = open()
+    const bid = bidFor(electionName(), { ttlMs: 2000 })
+    watched.replica.freeze()
+    const lease = await a.acquire(bid, patient())
+    expect(lease?.holder).toBe(bid.holder)
+    await failOver()
+    let rival = bidFor(bid.election, { ttlMs: 2000 })
+    let given = 0
+    await until('it is given away', async () => {
+      rival = bidFor(bid.election, { ttlMs: 2000 })
+      const answer = await outcome(b.acquire(rival, AbortSignal.timeout(5000)))
+      if (answer instanceof Error || answer?.holder !== rival.holder) return false
+      given = answer.fencingToken
+      return true
+    })
+    expect(given).toBeGreaterThan(lease?.fencingToken ?? 0)
+    // The first learns of it with its next renewal.
+    expect(await a.renew(bid, patient())).toBe(0)
+    await Promise.all([a.close?.(), b.close?.()])
+  })
+
+  test('a win that has to be on a replica does not count before it is', async () => {
+    const a = open(1)
+    const bid = bidFor(electionName(), { ttlMs: 2000 })
+    expect((await a.acquire(bid, patient()))?.holder).toBe(bid.holder)
+    expect(await a.renew(bid, patient())).toBe(2000)
+    watched.replica.freeze()
+    const other = bidFor(electionName(), { ttlMs: 2000 })
+    for (const call of [() => a.acquire(other, patient()), () => a.renew(bid, patient())]) {
+      expect(await outcome<unknown>(call())).toMatchObject({ code: 'store-unreachable', message: expect.stringContaining('replicas') })
+    }
+    watched.replica.thaw()
+    await a.close?.()
+  })
+
+  test('cut while it is made, no connection is left', async () => {
+    for (let round = 0; round < 5; round++) {
+      const wire = wiresOf(client(watched.sentinel.port)).make(() => {})
+      const opening = outcome(wire.open())
+      if (round > 0) await new Promise((resolve) => setTimeout(resolve, 5 * (round - 1)))
+      wire.cut()
+      await opening
+    }
+    const candidate = new Believers()
+    await candidate.add(open(), { ttlMs: 2000 }).start()
+    await candidate.leader()
+    await candidate.stop()
+    for (const { port } of [watched.primary, watched.sentinel]) await until('nobody is left', async () => (await clientsAt(port)) === 0)
+    expect(await connectionsAt(watched.primary.port)).toBe(0)
+  })
+
+  async function failOver(): Promise<void> {
+    await watched.primary.kill()
+    watched.replica.thaw()
+    await until('the replica is promoted', async () => (await roleOf(watched.replica.port)) === 'master')
+  }
+})
+
+function roleOf(port: number): Promise<string | undefined> {
+  return operating(port, async (operator) => /role:(\w+)/.exec(await operator.info('replication'))?.[1])
+}
+
+/** Connections of clients, other than Sentinel, replicas and the one that asks. */
+function clientsAt(port: number): Promise<number> {
+  return operating(port, async (operator) => {
+    const lines = String(await operator.client('LIST'))
+      .trim()
+      .split('\n')
+    return lines.filter((line) => !/ name=sentinel|flags=S|cmd=client|cmd=replconf|cmd=psync/.test(line)).length
+  })
+}
