@@ -157,10 +157,18 @@ export class Candidate {
    */
   stop(): Promise<void> {
     this.#stops += 1
-    this.#stopping ??= this.#leave().finally(() => {
-      this.#stopping = undefined
+    if (this.#stopping) return this.#stopping
+    let left = () => {}
+    // Known before anybody is told: a listener may call `stop()` in the middle of it.
+    const stopping = new Promise<void>((resolve) => {
+      left = resolve
     })
-    return this.#stopping
+    this.#stopping = stopping
+    void this.#leave().then(() => {
+      this.#stopping = undefined
+      left()
+    })
+    return stopping
   }
 
   /** `await using candidate = ...` stops it at the end of the block. */
