@@ -7,6 +7,7 @@ import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { describeValue } from '../errors.ts'
+import { openEtcd } from './connect-etcd.ts'
 import { decoded, openFile } from './connect-file.ts'
 import type { Address, Connected } from './connected.ts'
 import { misconfigured } from './exit-codes.ts'
@@ -16,6 +17,8 @@ type Open = (address: Address) => Connected | Promise<Connected>
 
 const schemes: Readonly<Record<string, Open>> = {
   file: openFile,
+  etcd: openEtcd,
+  etcds: openEtcd,
 }
 
 /** Open the store that a URL names; without one, the file store of this user on this host. */

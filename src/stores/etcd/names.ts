@@ -64,13 +64,17 @@ export function toldBy({ candidate, advert }: Bid): string {
 /** What a value tells. Whatever does not bear our mark was written by others, and is the id as it stands. */
 export function tellerOf(value: string): { readonly candidate: string; readonly advert: string | undefined } {
   if (!value.startsWith(MARK)) return { candidate: value, advert: undefined }
-  try {
-    const { tenure, candidate, advert } = JSON.parse(value) as { tenure?: unknown; candidate?: unknown; advert?: unknown }
-    if (tenure === 1 && typeof candidate === 'string' && (advert === undefined || typeof advert === 'string')) return { candidate, advert }
-  } catch {
-    // Not JSON at all: refused below, like any other format.
-  }
+  const { tenure, candidate, advert } = parsed(value)
+  if (tenure === 1 && typeof candidate === 'string' && (advert === undefined || typeof advert === 'string')) return { candidate, advert }
   throw new TenureError('store-unfit', 'etcd: the record of this election has a format that this version does not know')
+}
+
+function parsed(json: string): { readonly tenure?: unknown; readonly candidate?: unknown; readonly advert?: unknown } {
+  try {
+    return JSON.parse(json) as { tenure?: unknown }
+  } catch {
+    return {}
+  }
 }
 
 function decoded(part: string): string {

@@ -1,0 +1,76 @@
+/** `etcd://h1:2379,h2:2379` and `etcds://...` for `connect.ts`: the etcd store, and what a doctor asks of its cluster. */
+
+import { describeValue, maskSecrets, TenureError } from '../errors.ts'
+import { type EtcdOptions, etcd, examine } from '../stores/etcd.ts'
+import { decoded } from './connect-file.ts'
+import type { Address, Connected, Finding } from './connected.ts'
+import { misconfigured } from './exit-codes.ts'
+
+/** How long a doctor waits for the cluster. */
+const PATIENCE_MS = 10_000
+
+/** Our own parameters: `tenure_prefix=name` and `tenure_interop=true`. */
+export function openEtcd({ url, own }: Address): Connected {
+  const options = optionsOf(url, own)
+  const store = opened(options)
+  return {
+    store,
+    where: maskSecrets(url),
+    examine: () => findingsOf(options),
+    async rehearse(use) {
+      // Among the elections, so that the same rights count; under a name that none can have: theirs are percent-encoded.
+      const rehearsal = etcd({ ...options, prefix: `${options.prefix ?? 'tenure'}/=doctor`, interop: false })
+      try {
+        return await use(rehearsal)
+      } finally {
+        await rehearsal.close?.()
+      }
+    },
+    close: async () => store.close?.(),
+  }
+}
+
+function optionsOf(url: string, own: ReadonlyMap<string, string>): EtcdOptions {
+  const [, scheme = '', login, hosts = '', rest = ''] = /^([a-z]+):\/\/(?:([^@/]*)@)?([^/?]*)(.*)$/i.exec(url) ?? []
+  if (hosts === '' || !['', '/'].includes(rest)) {
+    throw misconfigured(`Expected a URL like etcd://host1:2379,host2:2379, got ${describeValue(url)}`)
+  }
+  for (const name of own.keys()) {
+    if (name !== 'tenure_prefix' && name !== 'tenure_interop') throw misconfigured(`${scheme}: has no parameter ${describeValue(name)}`)
+  }
+  const interop = own.get('tenure_interop') ?? 'false'
+  if (interop !== 'true' && interop !== 'false')
+    throw misconfigured(`Expected tenure_interop to be true or false, got ${describeValue(interop)}`)
+  const protocol = scheme.toLowerCase() === 'etcds' ? 'https' : 'http'
+  const [username, password] = login === undefined ? [] : login.split(/:(.*)/s).map(decoded)
+  return {
+    endpoints: hosts.split(',').map((host) => `${protocol}://${/:\d+$/.test(host) ? host : `${host}:2379`}`),
+    interop: interop === 'true',
+    ...(own.has('tenure_prefix') && { prefix: own.get('tenure_prefix') }),
+    ...(username !== undefined && { username, password: password ?? '' }),
+  }
+}
+
+/** A bad option is a bad URL here. */
+function opened(options: EtcdOptions) {
+  try {
+    return etcd(options)
+  } catch (thrown) {
+    if (thrown instanceof TenureError) throw misconfigured(thrown.message)
+    throw thrown
+  }
+}
+
+const levels = { error: 'unfit', warning: 'doubtful', info: 'good' } as const
+
+async function findingsOf(options: EtcdOptions): Promise<readonly Finding[]> {
+  const { level, facts, findings } = await examine(options, AbortSignal.timeout(PATIENCE_MS))
+  return [
+    { level: 'good', text: facts.map(({ name, value }) => `${name} ${value}`).join(', ') },
+    ...findings.map(({ severity, message, advice }): Finding => ({ level: levels[severity], text: `${message}: ${advice}` })),
+    {
+      level: level === 'A' ? 'good' : 'doubtful',
+      text: `level ${level}: ${level === 'A' ? 'one leader within the drift bound' : 'tokens grow, but two may lead for a moment when the cluster changes its leader'}`,
+    },
+  ]
+}
