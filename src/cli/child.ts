@@ -27,6 +27,8 @@ export interface Launch {
   readonly environment: NodeJS.ProcessEnv
   readonly mark: string
   readonly onTerminal: boolean
+  /** A launcher has been started, that stands between us and the command. */
+  launching(pid: number): void
   /**
    * Called as soon as the group is known. Where a launcher stands between, the command runs only after it resolved with
    * true.
@@ -51,6 +53,7 @@ export async function runChild(launch: Launch): Promise<Ending> {
     if (child.pid !== undefined) void launch.led(child.pid)
     return ended
   }
+  if (child.pid !== undefined) launch.launching(child.pid)
   let ran = false
   const led = async (group: number) => {
     ran = processOf(group)?.group === group && (await launch.led(group))
@@ -81,8 +84,7 @@ async function converse(child: ChildProcess, { led, stopped }: Pick<Launch, 'led
   for await (const words of createInterface({ input: line })) {
     const [word, value] = words.split(' ')
     if (word === 'stopped') line.write(`${await stopped(child.pid ?? 0)}\n`)
-    else if (word === 'pid' && (await led(Number(value)))) line.write('go\n')
-    else line.end()
+    else if (word === 'pid') line.write((await led(Number(value))) ? 'go\n' : 'no\n')
   }
 }
 

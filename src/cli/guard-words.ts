@@ -11,6 +11,8 @@ export type GuardOrder =
   | { readonly type: 'until'; readonly until: HostInstant }
   /** A child is about to be started, and will carry this mark. */
   | { readonly type: 'tree'; readonly root: TreeRoot }
+  /** The process that gives the child the terminal, and takes it back: to be ended before the child, not after it. */
+  | { readonly type: 'launcher'; readonly pid: number }
   /** Its process group. */
   | { readonly type: 'lead'; readonly group: number }
   /** No process of the tree is left. */

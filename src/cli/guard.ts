@@ -11,7 +11,8 @@ import { Server } from 'node:net'
 import type { GuardOrder, GuardReport } from './guard-words.ts'
 import { type HostInstant, leftMs } from './instants.ts'
 import { flushed, printable, putLine } from './output.ts'
-import { ProcessTree } from './tree.ts'
+import { processOf } from './processes.ts'
+import { ProcessTree, send } from './tree.ts'
 
 /** The longest between two looks at the clocks: a timer stands still while the machine sleeps. */
 const LOOK_MS = 500
@@ -19,6 +20,8 @@ const LOOK_MS = 500
 const [, , election = ''] = process.argv
 let until: HostInstant | undefined
 let tree: ProcessTree | undefined
+let session = 0
+let launcher: number | undefined
 let timer: NodeJS.Timeout | undefined
 let ending = false
 /** Held open, never closed by us: it goes with the process. */
@@ -42,11 +45,17 @@ function take(order: GuardOrder): void {
       return watch(order.until)
     case 'tree':
       tree = new ProcessTree(order.root)
+      ;({ session } = order.root)
+      launcher = undefined
+      return
+    case 'launcher':
+      launcher = order.pid
       return
     case 'lead':
       return tree?.lead(order.group)
     case 'gone':
       tree = undefined
+      launcher = undefined
       return
     case 'dismiss':
       if (!ending) process.exit(0)
@@ -88,6 +97,8 @@ function end(why: string): void {
 
 async function endTree(why: string): Promise<void> {
   if (tree) {
+    // It would take the terminal back from whoever has it by now.
+    if (launcher !== undefined && processOf(launcher)?.session === session) send(launcher, 'SIGKILL')
     await tree.gone(() => true)
     putLine(`tenure: ${printable(election)}: ${why}; what it ran was ended`)
     // Nobody may have to wait for a reader of that line.

@@ -58,17 +58,18 @@ export class Guardian {
     return !this.#dead
   }
 
-  /** Let it share our liveness, up to this instant. Resolves when it does; rejects when there is no guard. */
-  async hold(until: HostInstant, liveness: Server | undefined): Promise<void> {
-    const holding = new Promise<void>((resolve) => {
-      this.#holding = resolve
+  /**
+   * Let it share our liveness, up to this instant. Resolves with false if it dies over that, e.g. because the instant has
+   * passed; rejects when it could not be started at all.
+   */
+  async hold(until: HostInstant, liveness: Server | undefined): Promise<boolean> {
+    const started = await Promise.race([this.#ready.then(() => true), this.died.then(() => false)])
+    if (!started) throw new Refusal(exitCode.internal, 'the guard did not start')
+    const holding = new Promise<boolean>((resolve) => {
+      this.#holding = () => resolve(true)
     })
-    const dead = this.died.then(() => {
-      throw new Refusal(exitCode.internal, 'the guard did not start')
-    })
-    await Promise.race([this.#ready, dead])
     void this.#send({ type: 'hold', until }, liveness)
-    await Promise.race([holding, dead])
+    return Promise.race([holding, this.died.then(() => false)])
   }
 
   /** The lease was renewed. */
@@ -79,6 +80,11 @@ export class Guardian {
   /** A child with this mark is about to be started. */
   expect(root: TreeRoot): Promise<void> {
     return this.#send({ type: 'tree', root })
+  }
+
+  /** A launcher stands between us and the child. */
+  launching(pid: number): void {
+    void this.#send({ type: 'launcher', pid })
   }
 
   /** The process group of the child. Resolves when the word is out, so that not even our death holds it up. */

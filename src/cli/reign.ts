@@ -45,7 +45,7 @@ export class Reign {
     if (isEnd) this.#interrupt()
   }
 
-  /** Resolves when no process is left. Rejects, then too, when there is no guard. */
+  /** Resolves when no process is left. Rejects, then too, when no guard can be started. */
   async run(): Promise<Served> {
     const { guardian, liveness, onRenewed } = this.#parts
     const off = onRenewed(() => {
@@ -55,7 +55,7 @@ export class Reign {
     try {
       const until = this.#lastInstant()
       if (!until) return { type: 'lost' }
-      await guardian.hold(until, liveness)
+      if (!(await guardian.hold(until, liveness))) return { type: 'lost' }
       const served = await this.#serve()
       // Losing what was only held on to loses nothing.
       if (served.type === 'ended') await this.#sleep(this.#wonAt + this.#parts.plan.holdMs - performance.now())

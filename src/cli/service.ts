@@ -25,8 +25,8 @@ export interface ServiceParts {
   readonly talk: Talk
   /** The session of this process. */
   readonly session: number
-  /** Why the tenure ended, once it has. */
-  readonly whyDeposed: () => string
+  /** Leadership is lost, and this is done about it. */
+  readonly tellLost: (measures: string) => void
   /** How long the tree may still live if leadership is lost now, in milliseconds. */
   readonly lastMs: () => number
 }
@@ -53,7 +53,10 @@ export class Service {
 
   /** A signal has come for the run: the child hears of it, and if it asks for the end, has the drain time for that. */
   heard(signal: NodeJS.Signals, isEnd: boolean): void {
-    this.#leash.tree.forward(signal)
+    const { tree } = this.#leash
+    // Looked at before anybody ends: whoever has lost its parent can no longer be told by descent.
+    if (isEnd) tree.members()
+    tree.forward(signal)
     if (!isEnd || this.#signal) return
     this.#signal = signal
     this.#leash.killIn(this.#parts.plan.drainMs)
@@ -98,6 +101,7 @@ export class Service {
         environment: this.#environment(onTerminal),
         mark: this.#marks(),
         onTerminal,
+        launching: (pid) => guardian.launching(pid),
         led: async (group) => {
           tree.lead(group)
           await guardian.lead(group)
@@ -114,12 +118,12 @@ export class Service {
   /** The command has ended, for whatever reason: see to the rest of its tree. */
   async #aftermath(ending: Ending): Promise<Served> {
     const { plan, tenure, guardian, talk } = this.#parts
-    if (ending.neverRan) return this.#refusal() ?? { type: 'lost' }
     // The clock is asked: what came to its end too late was not done under this lease.
     if (!tenure.held) this.#lose()
     if (!this.#isLost) this.#endLeftovers()
     await this.#leash.slack()
     await guardian.gone()
+    if (ending.neverRan) return this.#refusal() ?? { type: 'lost' }
     if (this.#isLost) return { type: 'lost' }
     if (ending.refusal) talk.error(ending.refusal)
     else talk.chat('ended', `${plan.election}: the command ended with exit code ${ending.code}`, { code: ending.code })
@@ -139,18 +143,12 @@ export class Service {
   }
 
   #lose(): void {
-    const { plan, tenure, talk, guardian, lastMs, whyDeposed } = this.#parts
+    const { plan, lastMs, tellLost } = this.#parts
     if (this.#isLost) return
     this.#isLost = true
     const killInMs = Math.min(plan.killAfterMs, lastMs())
     this.#leash.end(killInMs)
-    const { election } = plan
-    // The news that follows the abort of the signal says why.
-    queueMicrotask(() => {
-      const why = tenure.held && !guardian.isAlive ? 'its guard has died' : whyDeposed()
-      const when = killInMs > 0 ? `in ${durationText(killInMs)}` : 'at once'
-      talk.note('lost', `lost ${election} (${why}): SIGTERM to its processes, SIGKILL ${when}`, { election, why })
-    })
+    tellLost(`: SIGTERM to its processes, SIGKILL ${killInMs > 0 ? `in ${durationText(killInMs)}` : 'at once'}`)
   }
 
   /** What a terminal sends to its foreground, where the child is not there. */

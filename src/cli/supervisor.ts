@@ -35,6 +35,7 @@ class Supervisor {
   #guardian: Guardian
   #reign: Reign | undefined
   #lastEnd: TenureEnd = 'expired'
+  #toldLost: Tenure | undefined
   #isOver = false
   #resolve: (code: number) => void = () => {}
   #reject: (thrown: unknown) => void = () => {}
@@ -140,7 +141,7 @@ class Supervisor {
       talk: this.#talk,
       session: this.#session,
       liveness: this.#connected.livenessServer?.(election),
-      whyDeposed: () => this.#lastEnd,
+      tellLost: (measures) => this.#tellLost(tenure, measures),
       onRenewed: (renewed) => this.#candidate.on('renewed', renewed),
     })
     const sentence = `leading ${election}, token ${tenure.fencingToken}, supervisor pid ${process.pid}`
@@ -152,11 +153,23 @@ class Supervisor {
   async #settle(tenure: Tenure, served: Served): Promise<void> {
     const { onLost, lostExitCode, election } = this.#plan
     if (served.type === 'ended') return this.#end(served.code)
+    this.#tellLost(tenure, '')
     if (onLost === 'exit' || this.#isOver || this.#reign?.isEnding) return this.#end(lostExitCode)
     this.#guardian = new Guardian(election)
     // Where it was the guard that died, the tenure still holds: give it up, and stand again at once.
     if (tenure.held) void tenure.stepDown({ cooldownMs: 0 })
     this.#talk.note('standing', `${election}: stands again`, { election })
+  }
+
+  /** Once for each tenure. The news that follows the abort of its signal says why it ended. */
+  #tellLost(tenure: Tenure, measures: string): void {
+    if (this.#toldLost === tenure) return
+    this.#toldLost = tenure
+    queueMicrotask(() => {
+      const { election } = this.#plan
+      const why = tenure.held ? 'its guard has died' : this.#lastEnd
+      this.#talk.note('lost', `lost ${election} (${why})${measures}`, { election, why })
+    })
   }
 
   #end(code: number): void {

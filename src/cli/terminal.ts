@@ -11,20 +11,26 @@ import { type Process, processOf } from './processes.ts'
 import { MARK_NAME } from './tree.ts'
 
 /**
- * What the shell runs. Its descriptor 3 leads to the supervisor: `pid N` and `stopped` go out, `go`, `fg` and `bg` come
- * in. The command waits for its `go`, so that nothing runs before the guard knows of it. The mark is given to the command
- * alone: the shell outlives it, to give the foreground back.
+ * What the shell runs. Its descriptor 3 leads to the supervisor: `pid N` and `stopped` go out, `go`, `no`, `fg` and `bg`
+ * come in. The command waits for its `go`, so that nothing runs before the guard knows of it. The mark is given to the
+ * command alone: the shell outlives it, to give the foreground back. When nobody is left at the other end the shell of the
+ * user has the foreground already, and ours must not touch it: it ends without another word.
  */
 const script = `
-mark=$1; shift
+mark=$1 s=1; shift
 trap : INT QUIT
+trap 'exit "$s"' EXIT # bash gives up what it does when the command dies of SIGINT
 exec 4>&2 2>/dev/null
-${MARK_NAME}="$mark" /bin/sh -c 'echo "pid $$" >&3; read -r go <&3 && exec 3>&- && exec "$@"' tenure "$@" 2>&4 4>&-
+${MARK_NAME}="$mark" /bin/sh -c '
+  echo "pid $$" >&3
+  read -r word <&3 || kill -KILL "$PPID"
+  [ "$word" = go ] && exec 3>&- && exec "$@"
+' tenure "$@" 2>&4 4>&-
 s=$?
 while [ "$s" -gt 128 ] && jobs %% >/dev/null 2>&1; do
   echo stopped >&3
-  read -r word <&3 || break
-  s=130 # bash leaves the loop here when the command dies of SIGINT
+  read -r word <&3 || kill -KILL $$
+  s=130
   if [ "$word" = fg ]; then fg >/dev/null
   else bg >/dev/null; wait %%
   fi

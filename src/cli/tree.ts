@@ -102,7 +102,8 @@ export class ProcessTree {
   }
 }
 
-function send(pid: number, signal: NodeJS.Signals): void {
+/** Signal a process that may have ended. */
+export function send(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch (thrown) {

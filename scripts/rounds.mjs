@@ -1,0 +1,287 @@
+/**
+ * Rounds of faults against `tenure run`: three supervisors stand in one election, the one that leads has a tree of
+ * processes that write to one pipe, each line with its fencing token, and in every round something is killed or frozen.
+ * The pipe puts all writes in one order, so that the oracle is simple: once a larger token has written, a smaller one
+ * never does again. Where supervisor and guard are both killed nobody is left to end the tree; then the writes that come
+ * too late have to be refused by their token, and are counted.
+ *
+ *   node scripts/rounds.mjs --rounds 200 [--only 'supervisor killed']
+ */
+
+import { execFileSync, spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { constants, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { setTimeout as pause } from 'node:timers/promises'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { bundleCli } from './build.mjs'
+
+/** Of the ttl 900 ms are margin, and 600 of them are left when SIGKILL is due: a busy host may be so late. */
+const TIMES = { ttlMs: 2000, args: ['--ttl', '2s', '--margin', '900ms', '--kill-after', '300ms', '--drain', '300ms'] }
+const BOUND_MS = 30_000
+
+/** Every process of a tree writes; they differ in how hard they are to end. */
+const WORKER = `
+write() { while :; do echo "w $TENURE_FENCING_TOKEN $1 $$ $SUPERVISOR" > "$PIPE"; sleep 0.01; done; }
+case $1 in
+  child) write child ;;
+  stubborn) trap '' TERM; write stubborn ;;
+  stray) write stray ;;
+  *)
+    SUPERVISOR=$PPID; export SUPERVISOR
+    echo "start $TENURE_FENCING_TOKEN $SUPERVISOR" > "$PIPE"
+    sh "$0" child & sh "$0" stubborn & setsid sh "$0" stray &
+    write main ;;
+esac
+`
+
+/** What happens to the leader; each resolves when the fault has been made, and says whether its tree is ended by us. */
+export const faults = {
+  'supervisor killed': ({ supervisor }) => kill(supervisor, 'SIGKILL'),
+  'supervisor frozen': async ({ supervisor }) => {
+    kill(supervisor, 'SIGSTOP')
+    await pause(3 * TIMES.ttlMs)
+    kill(supervisor, 'SIGCONT')
+  },
+  'guard killed': ({ guard }) => kill(guard, 'SIGKILL'),
+  'child killed': ({ child }) => kill(child, 'SIGKILL'),
+  'supervisor ended': ({ supervisor }) => kill(supervisor, 'SIGTERM'),
+  'both killed': ({ supervisor, guard }) => {
+    // The guard first, and held still before that, so that it cannot do its work.
+    kill(guard, 'SIGSTOP')
+    kill(guard, 'SIGKILL')
+    kill(supervisor, 'SIGKILL')
+  },
+}
+
+/** Open a world with three supervisors; close it in the end, whatever happened. */
+export async function openWorld(planted = []) {
+  const folder = mkdtempSync(join(tmpdir(), 'tenure-rounds-'))
+  await bundleCli(join(folder, 'cli'), planted)
+  const world = new World(folder)
+  for (let count = 0; count < 3; count++) world.stand()
+  return world
+}
+
+class World {
+  #folder
+  #mark = `tenure-rounds-${randomBytes(8).toString('hex')}`
+  #supervisors = new Map()
+  #input
+  /** Every write so far, in order: its token, and when it was read. */
+  writes = []
+  starts = []
+  largest = 0
+  overlaps = []
+  refused = 0
+  /** Tokens whose tree nobody is left to end. */
+  #orphaned = new Set()
+  pids = new Map()
+
+  constructor(folder) {
+    this.#folder = folder
+    const pipe = join(folder, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    writeFileSync(join(folder, 'worker.sh'), WORKER)
+    // Read and write: it stays open when no writer is left.
+    this.#input = new Socket({ fd: openSync(pipe, constants.O_RDWR | constants.O_NONBLOCK), readable: true, writable: false })
+    createInterface({ input: this.#input }).on('line', (line) => this.#read(line))
+  }
+
+  #read(line) {
+    const at = now()
+    const [kind, token, who, pid, supervisor] = line.split(' ')
+    if (kind === 'start') {
+      this.starts.push({ token: Number(token), supervisor: Number(who), at })
+    } else {
+      const write = { token: Number(token), who, pid: Number(pid), supervisor: Number(supervisor), at }
+      this.pids.set(write.token, (this.pids.get(write.token) ?? new Map()).set(who, write.pid))
+      if (write.token < this.largest) {
+        if (this.#orphaned.has(write.token)) this.refused += 1
+        else this.overlaps.push(write)
+      }
+    }
+    this.largest = Math.max(this.largest, Number(token))
+  }
+
+  stand() {
+    const folder = this.#folder
+    const child = spawn(
+      process.execPath,
+      [join(folder, 'cli', 'main.js'), 'run', 'rounds', ...TIMES.args, '--', 'sh', join(folder, 'worker.sh')],
+      {
+        env: { ...process.env, TENURE_STORE: `file:${join(folder, 'store')}`, PIPE: join(folder, 'pipe'), TENURE_ROUNDS: this.#mark },
+        stdio: ['ignore', 'ignore', 'pipe'],
+        detached: true,
+      },
+    )
+    const one = { pid: child.pid, err: '', code: undefined }
+    child.stderr.on('data', (chunk) => (one.err += chunk))
+    child.once('exit', (code, signal) => {
+      one.code = code ?? signal
+      this.#supervisors.delete(child.pid)
+    })
+    this.#supervisors.set(child.pid, one)
+  }
+
+  /** Who leads, once its whole tree writes. */
+  async leader() {
+    return this.#until(() => {
+      const start = this.starts.at(-1)
+      if (!start || start.token !== this.largest || !this.#supervisors.has(start.supervisor)) return
+      const tree = this.pids.get(start.token)
+      if (tree?.size !== 4) return
+      const guard = guardOf(start.supervisor)
+      return guard && { ...start, guard, child: tree.get('main'), tree: [...tree.values()] }
+    }, 'a leader with its tree')
+  }
+
+  /** One round: make the fault, see the old tree end and the next child start. Times are milliseconds from the fault. */
+  async round(kind) {
+    while (this.#supervisors.size < 3) this.stand()
+    const leader = await this.leader()
+    const one = this.#supervisors.get(leader.supervisor)
+    await this.#followers(leader.supervisor)
+    const isOrphaned = kind === 'both killed'
+    if (isOrphaned) this.#orphaned.add(leader.token)
+    const before = this.refused
+    const at = now()
+    const made = Promise.resolve(faults[kind](leader))
+    const [goneAt, next] = await Promise.all([
+      isOrphaned ? undefined : this.#gone(leader.tree),
+      this.#until(() => this.starts.find(({ token }) => token > leader.token), `the next child after: ${kind}`),
+    ])
+    if (isOrphaned) {
+      // They write on until somebody ends them, and that is us.
+      await this.#until(() => this.refused > before, 'a write that comes too late')
+      for (const pid of leader.tree) kill(pid, 'SIGKILL')
+    }
+    await made
+    await this.#until(() => one.code !== undefined, `the end of the supervisor after: ${kind}`)
+    return { kind, goneMs: goneAt === undefined ? undefined : goneAt - at, nextMs: next.at - at, code: one.code }
+  }
+
+  /** Wait, but not for an end that no longer matters. */
+  #until(reached, what) {
+    return until(() => {
+      const [overlap] = this.overlaps
+      if (overlap) throw new Error(`${overlap.who} of an old tree wrote after a new one had begun`)
+      return reached()
+    }, what)
+  }
+
+  /** The others stand, and follow this leader. */
+  async #followers(supervisor) {
+    const others = [...this.#supervisors.keys()].filter((pid) => pid !== supervisor)
+    await this.#until(() => others.every((pid) => guardOf(pid)), 'the followers')
+    // They have seen the leader a moment later, and then wait on its socket.
+    await pause(300)
+  }
+
+  async #gone(pids) {
+    await this.#until(() => !pids.some(runs), 'the end of the old tree')
+    return now()
+  }
+
+  /** What still runs of all that was started. */
+  left() {
+    return readdirSync('/proc').filter(
+      (name) =>
+        /^\d+$/.test(name) && Number(name) !== process.pid && runs(name) && (textOf(`/proc/${name}/environ`) ?? '').includes(this.#mark),
+    )
+  }
+
+  async close() {
+    await until(() => {
+      const left = this.left()
+      for (const pid of left) kill(Number(pid), 'SIGKILL')
+      return left.length === 0
+    }, 'everything to end')
+    this.#input.destroy()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+}
+
+async function until(reached, what) {
+  for (const begun = now(); ; ) {
+    const value = reached()
+    if (value) return value
+    if (now() - begun > BOUND_MS) throw new Error(`waited ${BOUND_MS} ms for ${what}`)
+    await pause(1)
+  }
+}
+
+function now() {
+  return performance.now()
+}
+
+function kill(pid, signal) {
+  if (!(pid > 1)) throw new Error(`not a process: ${pid}`)
+  try {
+    process.kill(pid, signal)
+  } catch (thrown) {
+    if (thrown.code !== 'ESRCH') throw thrown
+  }
+}
+
+function textOf(path) {
+  try {
+    return readFileSync(path, 'latin1')
+  } catch {
+    return undefined
+  }
+}
+
+function runs(pid) {
+  const stat = textOf(`/proc/${pid}/stat`)
+  return stat !== undefined && !/^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
+}
+
+function guardOf(supervisor) {
+  const children = textOf(`/proc/${supervisor}/task/${supervisor}/children`)?.trim().split(' ') ?? []
+  return Number(children.find((pid) => textOf(`/proc/${pid}/cmdline`)?.includes('guard.js')) ?? 0)
+}
+
+async function main() {
+  const { values } = parseArgs({ options: { rounds: { type: 'string', default: '200' }, only: { type: 'string' } } })
+  const kinds = values.only === undefined ? Object.keys(faults) : [values.only]
+  const world = await openWorld()
+  const results = []
+  try {
+    for (let round = 0; round < Number(values.rounds); round++) {
+      const result = await world.round(kinds[round % kinds.length])
+      results.push(result)
+      process.stderr.write(`\r${round + 1} of ${values.rounds}, ${world.overlaps.length} overlaps   `)
+    }
+  } finally {
+    await world.close()
+  }
+  process.stderr.write('\n')
+  for (const kind of kinds)
+    console.log(
+      summary(
+        kind,
+        results.filter((result) => result.kind === kind),
+      ),
+    )
+  console.log(
+    `${results.length} rounds: ${world.overlaps.length} writes of an old tree after a new one, ${world.refused} orphaned ones refused by their token`,
+  )
+  process.exitCode = world.overlaps.length === 0 ? 0 : 1
+}
+
+function summary(kind, results) {
+  const line = (name) => {
+    const sorted = results.map((result) => result[name] ?? Number.NaN).sort((a, b) => a - b)
+    const at = (part) => Math.round(sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0)
+    return `p50 ${at(0.5)} p99 ${at(0.99)} max ${at(1)} ms`
+  }
+  const codes = [...new Set(results.map(({ code }) => code))].join(', ')
+  return `${kind}: ${results.length} rounds, old tree gone after ${line('goneMs')}, next child after ${line('nextMs')}, supervisor ended with ${codes}`
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await main()

@@ -1,0 +1,301 @@
+/**
+ * The guard: one writer at a time, whatever is killed or frozen; the timeline of a forced loss; and what is known to go
+ * wrong without each of its parts.
+ */
+
+import { readdirSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import type { Fault } from '../../scripts/build.mjs'
+import { faults, openWorld } from '../../scripts/rounds.mjs'
+import { isAlive, kill, linesOf, place, stateOf, type Tenure, until } from './harness.ts'
+
+const here = place()
+const times = ['--ttl', '2s', '--margin', '900ms', '--kill-after', '300ms']
+
+/** A child that writes down the host's time, again and again, and whether it was told to end. */
+const diary = `
+const { appendFileSync } = require('node:fs')
+const note = (what) => appendFileSync(process.env.DIARY, what + ' ' + Number(process.hrtime.bigint()) / 1e6 + '\\n')
+process.on('SIGTERM', () => { note('term'); if (process.env.POLITE) process.exit(0) })
+note('start')
+setInterval(() => note('beat'), 5)
+`
+
+interface Entry {
+  readonly what: string
+  readonly at: number
+}
+
+async function diarist(
+  options: readonly string[],
+  env: Record<string, string> = {},
+  main?: string,
+): Promise<{ one: Tenure; entries: () => Entry[] }> {
+  const log = here.file('diary')
+  const one = here.tenure(['run', 'x', '-v', ...options, '--', process.execPath, '-e', diary], {
+    env: { DIARY: log, ...env },
+    ...(main && { main }),
+  })
+  const entries = () => linesOf(log).map((line) => ({ what: line.split(' ')[0] ?? '', at: Number(line.split(' ')[1]) }))
+  await until(
+    () => entries().length > 0,
+    () => `the child, stderr: ${one.err}`,
+  )
+  return { one, entries }
+}
+
+/** The operator's way of ending a tenure: the record is gone. */
+function removeElection(): void {
+  const store = here.store.slice('file:'.length)
+  for (const name of readdirSync(store)) if (name.startsWith('x.')) rmSync(join(store, name), { recursive: true })
+}
+
+/** Renewals fail from the second one on, as if the link to the store were cut. */
+const cutLink: Fault = {
+  file: 'src/cli/connect-file.ts',
+  from: 'return {\n    store,',
+  to: `let renewals = 0
+  return {
+    store: { ...store, renew: (...args) => (renewals++ === 0 ? store.renew(...args) : Promise.reject(new Error('link down'))) },`,
+}
+
+describe('a forced loss', () => {
+  test('the deadline passes: SIGTERM at the deadline, SIGKILL kill-after later, both before anybody else may lead; 80', async () => {
+    const main = await here.faulty('cut-link', cutLink)
+    const { one, entries } = await diarist(['--ttl', '6s', '--margin', '2400ms', '--kill-after', '800ms'], {}, main)
+    expect(await one.exited).toEqual({ code: 80, signal: null })
+    expect(one.err).toMatch(/lost x \(expired\): SIGTERM to its processes, SIGKILL in \d+ms/)
+    const told = entries().find(({ what }) => what === 'term')?.at ?? 0
+    const last = entries().at(-1)?.at ?? 0
+    const start = entries()[0]?.at ?? 0
+    // The one good renewal left within a renewal interval (2 s) of the win; its deadline is 6 * 0.99 - 2.4 s later.
+    expect(told - start).toBeGreaterThan(3000)
+    // Within 800 ms, less what the timers were late by.
+    expect(last - told).toBeGreaterThan(300)
+    expect(last - start).toBeLessThan(8000)
+  })
+
+  test('a child that ends politely with 0 when told: still 80, never 0', async () => {
+    const main = await here.faulty('cut-link', cutLink)
+    const { one, entries } = await diarist(times, { POLITE: '1' }, main)
+    expect((await one.exited).code).toBe(80)
+    expect(entries().at(-1)?.what).toBe('term')
+  })
+
+  test('--lost-exit-code', async () => {
+    const main = await here.faulty('cut-link', cutLink)
+    const { one } = await diarist([...times, '--lost-exit-code', '33'], {}, main)
+    expect((await one.exited).code).toBe(33)
+  })
+
+  test('the record is removed: told at once, SIGKILL kill-after later, 80', async () => {
+    const { one, entries } = await diarist(['--ttl', '3s', '--margin', '1400ms', '--kill-after', '400ms'])
+    removeElection()
+    expect((await one.exited).code).toBe(80)
+    expect(one.err).toContain('lost x (superseded)')
+    expect(entries().some(({ what }) => what === 'term')).toBe(true)
+  })
+
+  test('--on-lost restart: stands again, and the next child has a larger token', async () => {
+    const log = here.file('log')
+    const one = here.tenure([
+      'run',
+      'x',
+      '-v',
+      ...times,
+      '--on-lost',
+      'restart',
+      '--',
+      'sh',
+      '-c',
+      `echo $TENURE_FENCING_TOKEN >> ${log}; while :; do sleep 0.1; done`,
+    ])
+    await until(
+      () => linesOf(log).length === 1,
+      () => `the child: ${one.err}`,
+    )
+    const first = one.guardPid
+    removeElection()
+    await until(
+      () => linesOf(log).length === 2,
+      () => `the second child: ${one.err}`,
+    )
+    kill(one.guardPid, 'SIGKILL')
+    await until(
+      () => linesOf(log).length === 3,
+      () => `the third child: ${one.err}`,
+    )
+    const tokens = linesOf(log).map(Number)
+    expect(tokens).toEqual([...tokens].sort((a, b) => a - b))
+    expect(new Set(tokens).size).toBe(3)
+    expect(isAlive(first)).toBe(false)
+    expect(one.guardPid).not.toBe(first)
+    one.kill('SIGTERM')
+    expect((await one.exited).code).toBe(143)
+    await until(
+      () => here.left().length === 0,
+      () => `the end of ${here.left()}`,
+    )
+  })
+
+  test('during --hold, when the command has ended, nothing is lost: its own code', async () => {
+    const one = here.tenure(['run', 'x', '-v', ...times, '--hold', '1h', '--', 'sh', '-c', 'exit 6'])
+    await one.says(/ended with exit code 6/)
+    removeElection()
+    expect((await one.exited).code).toBe(6)
+  })
+
+  test('a loss while the child drains: 80', async () => {
+    const { one } = await diarist(['--ttl', '3s', '--margin', '1400ms', '--kill-after', '400ms'])
+    one.kill('SIGTERM')
+    await one.says(/renewed/)
+    removeElection()
+    expect((await one.exited).code).toBe(80)
+  })
+})
+
+describe('the guard', () => {
+  test('keeps a healthy child alive over many ttl, with a renewal each', async () => {
+    const { one, entries } = await diarist(['--ttl', '1s'])
+    await one.says(/(.*renewed\n){10}/)
+    expect(one.process.exitCode).toBeNull()
+    const times = entries().map(({ at }) => at)
+    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan(2500)
+  })
+
+  test('a frozen supervisor: the tree is gone before its lease can be taken; on waking it exits with 80', async () => {
+    const { one, entries } = await diarist(times)
+    await one.says(/renewed/)
+    const frozenAt = Number(process.hrtime.bigint()) / 1e6
+    one.kill('SIGSTOP')
+    await until(
+      () => !isAlive(one.guardPid),
+      () => 'the guard to do its work',
+    )
+    const last = entries().at(-1)?.at ?? 0
+    // It was sent before; from then on it had 2 * 0.99 - 0.9 + 0.3 s.
+    expect(last - frozenAt).toBeLessThan(2000)
+    expect(stateOf(one.pid)).toBe('T')
+    const next = await here.ended(['run', 'x', ...times, '--', 'echo', 'next'])
+    expect(next.out).toBe('next\n')
+    one.kill('SIGCONT')
+    expect(await one.exited).toEqual({ code: 80, signal: null })
+  })
+
+  test('shares the liveness: with the guard frozen and the supervisor killed, nobody leads while the tree lives', async () => {
+    const { one, entries } = await diarist(['--ttl', '20s'])
+    const next = here.tenure(['run', 'x', '-v', '--ttl', '20s', '--', 'sh', '-c', 'echo next'])
+    await next.says(/waiting for x/)
+    const { guardPid } = one
+    kill(guardPid, 'SIGSTOP')
+    one.kill('SIGKILL')
+    await until(
+      () => !isAlive(one.pid),
+      () => 'the end of the supervisor',
+    )
+    // Hundreds of beats: whoever had felt a death would lead by now.
+    const beats = entries().length
+    await until(
+      () => entries().length > beats + 200,
+      () => 'the child to go on',
+    )
+    expect(next.out).toBe('')
+    kill(guardPid, 'SIGCONT')
+    expect((await next.exited).code).toBe(0)
+    expect(isAlive(guardPid)).toBe(false)
+  })
+
+  test('ignores the signals that end others, and is not told by a terminal', async () => {
+    const { one, entries } = await diarist(times)
+    for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const) kill(one.guardPid, signal)
+    const beats = entries().length
+    await until(
+      () => entries().length > beats + 100,
+      () => 'the child to go on',
+    )
+    one.kill('SIGKILL')
+    await until(
+      () => here.left().length === 0,
+      () => `the end of ${here.left()}`,
+    )
+    expect(one.err).toContain('its supervisor has ended; what it ran was ended')
+  })
+
+  test('dies while its supervisor waits: another one serves', async () => {
+    const first = here.tenure(['run', 'x', '-v', '--', 'sleep', '1000'])
+    await first.says(/leading x/)
+    const second = here.tenure(['run', 'x', '-v', '--', 'echo', 'ran'])
+    await second.says(/waiting for x/)
+    kill(second.guardPid, 'SIGKILL')
+    await until(
+      () => !isAlive(second.guardPid) || second.guardPid === 0,
+      () => 'the end of the guard',
+    )
+    first.kill('SIGTERM')
+    expect(await second.exited).toEqual({ code: 0, signal: null })
+    expect(second.out).toBe('ran\n')
+  })
+})
+
+describe('rounds of every fault', () => {
+  test('ten rounds, and no old tree writes after a new one', { timeout: 400_000 }, async () => {
+    const kinds = Object.keys(faults)
+    const world = await openWorld()
+    try {
+      for (let round = 0; round < 10; round++) await world.round(kinds[round % kinds.length] ?? '')
+      expect(world.overlaps).toEqual([])
+    } finally {
+      await world.close()
+    }
+  })
+
+  test('both killed: what the tree writes then is refused by its token', { timeout: 120_000 }, async () => {
+    const world = await openWorld()
+    try {
+      await world.round('both killed')
+      expect(world.refused).toBeGreaterThan(0)
+    } finally {
+      await world.close()
+    }
+  })
+})
+
+/** Each is a part of the guard taken away; the round that needs it must show that. */
+const mutants: readonly [name: string, kind: string, planted: readonly Fault[]][] = [
+  ['a guard that does not end the tree', 'supervisor killed', [{ file: 'src/cli/guard.ts', from: 'await tree.gone(() => true)', to: '' }]],
+  [
+    'a guard that ignores the last instant',
+    'supervisor frozen',
+    [{ file: 'src/cli/guard.ts', from: 'if (left <= 0)', to: 'if (left <= -1e9)' }],
+  ],
+  [
+    'a tree without a mark',
+    'supervisor killed',
+    [
+      { file: 'src/cli/tree.ts', from: '|| environmentHas(one.pid, this.#root.mark)', to: '' },
+      { file: 'src/cli/tree.ts', from: '(pids.has(one.parent) || this.#sessions.has(one.session))', to: 'false' },
+    ],
+  ],
+  [
+    'a supervisor that does not mind the death of its guard',
+    'guard killed',
+    [{ file: 'src/cli/service.ts', from: 'void guardian.died.then(lose)', to: '' }],
+  ],
+  [
+    'a supervisor that releases without looking at what is left',
+    'child killed',
+    [{ file: 'src/cli/leash.ts', from: 'await this.tree.gone(() => this.#killing)', to: '' }],
+  ],
+]
+
+describe('planted faults are caught', () => {
+  test.each(mutants)('%s', { timeout: 200_000 }, async (_, kind, planted) => {
+    const world = await openWorld(planted)
+    try {
+      await expect(world.round(kind)).rejects.toThrow(/of an old tree wrote after a new one had begun|waited/)
+    } finally {
+      await world.close()
+    }
+  })
+})

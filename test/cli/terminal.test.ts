@@ -1,0 +1,330 @@
+/** A person at a terminal: a real pseudo-terminal, a shell with job control, keys typed. */
+
+import { symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { type IPty, spawn } from '@lydell/node-pty'
+import { afterEach, describe, expect, test } from 'vitest'
+import { guardOf, isAlive, linesOf, place, until } from './harness.ts'
+
+const here = place()
+const open: IPty[] = []
+afterEach(() => {
+  for (const pty of open.splice(0)) pty.kill('SIGKILL')
+})
+
+/** An interactive shell, and what it shows. */
+class Shell {
+  readonly #pty: IPty
+  #seen = ''
+
+  constructor(file = 'bash', args: readonly string[] = ['--norc', '-i']) {
+    const { INPUTRC: _, ...env } = here.environment({ PS1: 'ready> ', TERM: 'xterm' })
+    this.#pty = spawn(file, [...args], { cols: 200, rows: 24, cwd: here.folder, env })
+    open.push(this.#pty)
+    this.#pty.onData((data) => {
+      this.#seen += data
+    })
+  }
+
+  get pid(): number {
+    return this.#pty.pid
+  }
+
+  /** Wait for what is shown. Returns it with what came before; what comes after is looked at the next time. */
+  async shows(pattern: RegExp): Promise<string> {
+    await until(
+      () => pattern.test(this.#seen),
+      () => `the terminal to show ${pattern}, it shows: ${JSON.stringify(this.#seen)}`,
+    )
+    const match = pattern.exec(this.#seen)
+    const end = (match?.index ?? 0) + (match?.[0].length ?? 0)
+    const seen = this.#seen.slice(0, end)
+    this.#seen = this.#seen.slice(end)
+    return seen
+  }
+
+  type(keys: string): void {
+    this.#pty.write(keys)
+  }
+
+  async line(text: string): Promise<void> {
+    await this.shows(/ready> /)
+    this.type(`${text}\r`)
+    // The echo of what was typed is not what we wait for.
+    await this.shows(/\n/)
+  }
+
+  async run(script: string, options = ''): Promise<void> {
+    await this.line(`${process.execPath} ${here.folder}/cli/main.js run x ${options} -- sh ${here.file('script', script)}`)
+  }
+
+  resize(columns: number, rows: number): void {
+    this.#pty.resize(columns, rows)
+  }
+
+  async exitCode(): Promise<number> {
+    await this.line('echo "code:$?"')
+    return Number(/code:(\d+)/.exec(await this.shows(/code:\d+/))?.[1])
+  }
+}
+
+const CTRL_C = '\u0003'
+const CTRL_Z = '\u001a'
+const CTRL_BACKSLASH = '\u001c'
+
+describe('the child has the terminal', () => {
+  test('on winning we say so, with the pid that a person needs', async () => {
+    const shell = new Shell()
+    await shell.run('sleep 1000')
+    const seen = await shell.shows(/leading x, token \d+, supervisor pid \d+/)
+    expect(isAlive(Number(/supervisor pid (\d+)/.exec(seen)?.[1]))).toBe(true)
+  })
+
+  test('reads keys, reads /dev/tty, sees the size of the window and its changes', async () => {
+    const shell = new Shell()
+    await shell.run(
+      'trap "stty size" WINCH; stty size; read a; echo "got:$a"; read b < /dev/tty; echo "tty:$b"; while :; do sleep 0.1; done',
+    )
+    await shell.shows(/24 200/)
+    shell.type('hello\r')
+    await shell.shows(/got:hello/)
+    shell.type('again\r')
+    await shell.shows(/tty:again/)
+    shell.resize(100, 30)
+    await shell.shows(/30 100/)
+  })
+
+  test('Ctrl-C reaches it, and it alone: 130', async () => {
+    const shell = new Shell()
+    await shell.run('echo begun; sleep 1000')
+    await shell.shows(/begun/)
+    shell.type(CTRL_C)
+    expect(await shell.exitCode()).toBe(130)
+  })
+
+  test('a child that lives on after Ctrl-C goes on leading', async () => {
+    const shell = new Shell()
+    const log = here.file('log')
+    await shell.run(`trap 'echo interrupted' INT; echo begun; while [ ! -e ${log} ]; do sleep 0.1; done; exit 5`)
+    await shell.shows(/begun/)
+    shell.type(CTRL_C)
+    await shell.shows(/interrupted/)
+    expect((await here.ended(['status', 'x'])).code).toBe(0)
+    here.file('log', 'end')
+    expect(await shell.exitCode()).toBe(5)
+  })
+
+  test('Ctrl-\\ : 131', async () => {
+    const shell = new Shell()
+    await shell.run('echo begun; ulimit -c 0; sleep 1000')
+    await shell.shows(/begun/)
+    shell.type(CTRL_BACKSLASH)
+    expect(await shell.exitCode()).toBe(131)
+  })
+
+  test('the terminal is ours again afterwards: what is typed next is read by the shell', async () => {
+    const shell = new Shell()
+    for (const signal of ['', 'kill -KILL $$', 'kill -TERM $$']) {
+      await shell.run(`${signal}\nexit 4`)
+      await shell.line('echo "still $((40 + 2))"')
+      await shell.shows(/still 42/)
+      shell.type('\r')
+    }
+  })
+
+  test('--keep: each child in turn has it', async () => {
+    const shell = new Shell()
+    await shell.run('echo begun; read a; echo "got:$a"', '--keep')
+    for (const word of ['one', 'two', 'three']) {
+      await shell.shows(/begun/)
+      shell.type(`${word}\r`)
+      await shell.shows(new RegExp(`got:${word}`))
+    }
+  })
+})
+
+describe('Ctrl-Z', () => {
+  const script = 'echo begun; read a; echo "got:$a"; exit 7'
+
+  test('stops the child and us; fg goes on with the same child', async () => {
+    const shell = new Shell()
+    await shell.run(script)
+    await shell.shows(/begun/)
+    shell.type(CTRL_Z)
+    await shell.shows(/Stopped/)
+    shell.type('\r')
+    await shell.line('fg')
+    shell.type('hello\r')
+    await shell.shows(/got:hello/)
+    expect(await shell.exitCode()).toBe(7)
+  })
+
+  test('bg: it runs on; when it wants to read it stops, as any job does, and fg brings it back', async () => {
+    const shell = new Shell()
+    await shell.run(`echo begun; sleep 1; ${script}`)
+    await shell.shows(/begun/)
+    shell.type(CTRL_Z)
+    await shell.shows(/Stopped/)
+    shell.type('\r')
+    await shell.line('bg')
+    await shell.shows(/begun/)
+    // It is told by the shell before its next prompt.
+    for (let stopped = false; !stopped; ) {
+      shell.type('\r')
+      stopped = /Stopped/.test(await shell.shows(/ready> /))
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    shell.type('\r')
+    await shell.line('fg')
+    shell.type('hello\r')
+    await shell.shows(/got:hello/)
+    expect(await shell.exitCode()).toBe(7)
+  })
+
+  test('for longer than the lease lives: the guard has ended the tree, and fg says 80', async () => {
+    const shell = new Shell()
+    await shell.run('echo begun; sleep 1000', '--ttl 1s')
+    await shell.shows(/begun/)
+    shell.type(CTRL_Z)
+    await shell.shows(/Stopped/)
+    const next = await here.ended(['run', 'x', '--ttl', '1s', '--wait', '15s', '--', 'echo', 'next'])
+    expect(next.out).toBe('next\n')
+    shell.type('\r')
+    await shell.line('fg')
+    expect(await shell.exitCode()).toBe(80)
+  })
+
+  test('while waiting: stops us, and fg goes on waiting', async () => {
+    const first = here.tenure(['run', 'x', '-v', '--', 'sleep', '1000'])
+    await first.says(/leading x/)
+    const shell = new Shell()
+    await shell.run('echo begun; exit 3')
+    await shell.shows(/waiting for x/)
+    shell.type(CTRL_Z)
+    await shell.shows(/Stopped/)
+    first.kill('SIGTERM')
+    await first.exited
+    shell.type('\r')
+    await shell.line('fg')
+    await shell.shows(/begun/)
+    expect(await shell.exitCode()).toBe(3)
+  })
+
+  test('without a shell that could continue us, the system ignores it and the child goes on', async () => {
+    const script = here.file('script', 'echo begun; read a; echo "got:$a"; sleep 1000')
+    const shell = new Shell(process.execPath, [`${here.folder}/cli/main.js`, 'run', 'x', '--', 'sh', script])
+    await shell.shows(/begun/)
+    shell.type(CTRL_Z)
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    shell.type('hello\r')
+    await shell.shows(/got:hello/)
+  })
+})
+
+describe('where the child must not have it', () => {
+  test('in a pipeline the others keep the terminal, and Ctrl-C still ends the child', async () => {
+    const shell = new Shell()
+    const log = here.file('log')
+    const script = here.file('script', `trap 'echo told > ${log}; exit 0' INT; echo begun; while :; do sleep 0.1; done`)
+    await shell.line(`${process.execPath} ${here.folder}/cli/main.js run x -- sh ${script} | cat`)
+    await shell.shows(/begun/)
+    shell.type(CTRL_C)
+    await until(
+      () => linesOf(log).includes('told'),
+      () => 'the child to be told',
+    )
+  })
+
+  test('in a pipeline Ctrl-Z stops the child too, and fg continues it', async () => {
+    const shell = new Shell()
+    const log = here.file('log')
+    const script = here.file('script', `echo begun; while :; do echo beat >> ${log}; sleep 0.05; done`)
+    await shell.line(`${process.execPath} ${here.folder}/cli/main.js run x -- sh ${script} | cat`)
+    await shell.shows(/begun/)
+    shell.type(CTRL_Z)
+    await shell.shows(/Stopped/)
+    // What was on its way when it was stopped is written by now.
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    const beats = linesOf(log).length
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    expect(linesOf(log)).toHaveLength(beats)
+    shell.type('\r')
+    await shell.line('fg')
+    await until(
+      () => linesOf(log).length > beats,
+      () => 'the child to go on',
+    )
+  })
+
+  test('in the background it takes nothing from the shell', async () => {
+    const shell = new Shell()
+    const log = here.file('log')
+    const script = here.file('script', `echo begun >> ${log}; sleep 1000`)
+    await shell.line(`${process.execPath} ${here.folder}/cli/main.js run x --quiet -- sh ${script} &`)
+    await until(
+      () => linesOf(log).length > 0,
+      () => 'the child',
+    )
+    shell.type('\r')
+    await shell.line('echo "still $((40 + 2))"')
+    await shell.shows(/still 42/)
+  })
+})
+
+describe('the end', () => {
+  test('the terminal is closed: child, guard and supervisor end', async () => {
+    const shell = new Shell()
+    await shell.run('echo begun; sleep 1000')
+    await shell.shows(/begun/)
+    const [pty] = open.splice(0)
+    pty?.kill('SIGHUP')
+    await until(
+      () => here.left().length === 0,
+      () => `the end of ${here.left()}`,
+    )
+  })
+
+  test('the supervisor is killed: the tree ends, and the shell has its terminal back', async () => {
+    const shell = new Shell()
+    await shell.run('echo begun; sleep 1000')
+    const seen = await shell.shows(/pid \d+[\s\S]*begun/)
+    const pid = Number(/supervisor pid (\d+)/.exec(seen)?.[1])
+    process.kill(pid, 'SIGKILL')
+    await shell.line('echo "still $((40 + 2))"')
+    await shell.shows(/still 42/)
+    await until(
+      () => here.left().filter((one) => one !== shell.pid).length === 0,
+      () => `the end of ${here.left()}`,
+    )
+  })
+
+  test('a loss ends a child in the foreground, and 80 comes out', async () => {
+    const shell = new Shell()
+    await shell.run('trap "" TERM; echo begun; while :; do sleep 1; done', '--ttl 3s')
+    const seen = await shell.shows(/pid \d+[\s\S]*begun/)
+    const pid = Number(/supervisor pid (\d+)/.exec(seen)?.[1])
+    process.kill(guardOf(pid), 'SIGKILL')
+    await shell.shows(/lost x/)
+    expect(await shell.exitCode()).toBe(80)
+  })
+})
+
+describe('where /bin/sh is bash', () => {
+  test('keys, Ctrl-Z and fg, Ctrl-C: as with any other', async () => {
+    const bash = join(here.folder, 'sh')
+    symlinkSync('/bin/bash', bash)
+    await here.faulty('bash', { file: 'src/cli/terminal.ts', from: "['/bin/sh', ['-m'", to: `['${bash}', ['-m'` })
+    const shell = new Shell()
+    const script = here.file('script', 'echo begun; read a; echo "got:$a"; sleep 1000')
+    await shell.line(`${process.execPath} ${here.folder}/bash/main.js run x -- sh ${script}`)
+    await shell.shows(/begun/)
+    shell.type(CTRL_Z)
+    await shell.shows(/Stopped/)
+    shell.type('\r')
+    await shell.line('fg')
+    shell.type('hello\r')
+    await shell.shows(/got:hello/)
+    shell.type(CTRL_C)
+    expect(await shell.exitCode()).toBe(130)
+  })
+})
