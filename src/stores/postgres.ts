@@ -38,6 +38,8 @@ export interface PostgresStore extends LeaseStore {
    * create tables; the store never does it by itself.
    */
   ensureSchema(): Promise<void>
+  watch(election: string, changed: () => void, signal: AbortSignal): Promise<void>
+  list(signal: AbortSignal): Promise<readonly string[]>
   close(): Promise<void>
 }
 

@@ -22,8 +22,12 @@ const waiting = leaseStatements('one', 'waits')
 const LOCK_SHARE = 12
 /** A renewal is soon repeated; it waits for a lock just long enough for a rival to have its turn. */
 const RENEWAL_LOCK_SHARE = 30
-/** The longest a server may take for a statement, as a part of the ttl. */
+/**
+ * The longest a server may take for a statement, as a part of the ttl, and at least. Mostly the signals of the calls are
+ * earlier; this is for a batch in which one caller is more patient than the others can afford.
+ */
 const LIMIT_SHARE = 3
+const LEAST_LIMIT_MS = 1000
 /** Where no bid has told: the ttl that candidates have by default. */
 const USUAL_TTL_MS = 15_000
 
@@ -108,7 +112,7 @@ export class Leases {
 
   /** How long the server may take for a statement without a ttl, in milliseconds. */
   get limitMs(): number {
-    return share(this.#ttlMs, LIMIT_SHARE)
+    return limit(this.#ttlMs)
   }
 
   async acquire(bid: Bid, signal: AbortSignal): Promise<Lease | undefined> {
@@ -222,10 +226,14 @@ export class Leases {
     ttlMs: number,
     signal: AbortSignal,
   ): Promise<readonly Row[]> {
-    return line.use({ verb, signal, limitMs: share(ttlMs, LIMIT_SHARE) }, (session) => session.query(statement, values))
+    return line.use({ verb, signal, limitMs: limit(ttlMs) }, (session) => session.query(statement, values))
   }
 }
 
 function share(ttlMs: number, parts: number): number {
   return Math.max(1, Math.floor(ttlMs / parts))
+}
+
+function limit(ttlMs: number): number {
+  return Math.max(LEAST_LIMIT_MS, share(ttlMs, LIMIT_SHARE))
 }
