@@ -66,9 +66,9 @@ export class Bell {
     })
   }
 
-  /** The connection to the leader has told something: wake those of this process. */
-  nudge(): void {
-    for (const { changed } of [...this.#listeners]) changed()
+  /** The connection to the leader has ended: wake those of this process, unless they know more already. */
+  ended(known: boolean): void {
+    if (!known) for (const { changed } of [...this.#listeners]) changed()
     if (!this.#watcher && !this.#opening) this.#lose(this.#unwatched(undefined))
   }
 

@@ -25,8 +25,8 @@ export interface BondParts {
   readonly lifelines: Lifelines
   readonly folder: string
   readonly clock: Clock
-  /** The holder died, or the connection to it is gone: look again. */
-  lost(): void
+  /** The holder that made this mark died, or the connection to it is gone. */
+  lost(mark: SocketMark): void
 }
 
 export class Bond {
@@ -116,6 +116,6 @@ export class Bond {
     // Nobody follows any more, or somebody else is followed.
     if (!this.#wanted || this.#tie) return
     // Silent: what else it may mean stands in the files. A lease that was given back ends its connections too.
-    if ((await this.#ask(mark)) !== 'alive') this.#parts.lost()
+    if ((await this.#ask(mark)) !== 'alive') this.#parts.lost(mark)
   }
 }

@@ -57,7 +57,7 @@ export class FileLease {
     this.#parts = parts
     this.#chain = new Chain(parts)
     this.#sightings = new Sightings(clock)
-    this.#bond = new Bond({ lifelines, folder: this.#folder, clock, lost: () => this.#bell.nudge() })
+    this.#bond = new Bond({ lifelines, folder: this.#folder, clock, lost: ({ name }) => this.#bell.ended(!this.#sightings.carries(name)) })
     this.#bell = new Bell({ disk, clock, dir, bond: this.#bond, follow: () => this.#follow() })
   }
 

@@ -33,6 +33,11 @@ export class Sightings {
     return this.#fencingToken
   }
 
+  /** Whether the lease seen last has this socket for a sign of life. */
+  carries(socket: string): boolean {
+    return this.#last?.record?.socket?.name === socket
+  }
+
   /** Take in what a look has just shown. The same version means the same bytes, never the same number alone. */
   see(version: Version | undefined): void {
     const last = this.#last

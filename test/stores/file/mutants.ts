@@ -214,7 +214,7 @@ export const mutants: readonly Mutant[] = [
     name: 'the end of a connection is believed without asking',
     file: at('bond'),
     find: 'await this.#again(tie.mark)\n  }',
-    replace: 'this.#dead = tie.mark.name\n    this.#parts.lost()\n  }',
+    replace: 'this.#dead = tie.mark.name\n    this.#parts.lost(tie.mark)\n  }',
     caughtBy: 'a connection that ends while its leader lives is made anew, and deposes nobody',
   },
 ]
