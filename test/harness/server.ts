@@ -4,7 +4,7 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chownSync, mkdtempSync, readFileSync } from 'node:fs'
+import { chownSync, existsSync, mkdtempSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,7 +37,9 @@ export class Server {
     this.#plan = plan
     this.port = port
     this.directory = directory
-    const keeper = fileURLToPath(new URL('./keeper.mjs', import.meta.url))
+    // A benchmark is bundled into a folder of its own.
+    const places = ['./keeper.mjs', '../test/harness/keeper.mjs'].map((path) => fileURLToPath(new URL(path, import.meta.url)))
+    const keeper = places.find((place) => existsSync(place)) ?? './keeper.mjs'
     // Detached: a Ctrl-C in the terminal must not reach the server before the test has cleaned up.
     this.#keeper = spawn(process.execPath, [keeper, directory], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
     this.#keeper.unref()
