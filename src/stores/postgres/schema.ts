@@ -5,13 +5,13 @@ import { fenceTable, leaseTable, postgres, type Statement } from '../shared/sql.
 import { sqlState } from './failures.ts'
 import type { Session } from './session.ts'
 
-const tables: readonly Statement[] = [
-  { name: 'tenure_lease_table', text: leaseTable(postgres) },
-  { name: 'tenure_fence_table', text: fenceTable(postgres) },
+const tables: readonly { readonly exists: Statement; readonly make: Statement }[] = [
+  { exists: existence('tenure_lease'), make: { name: 'tenure_make_lease', text: leaseTable(postgres) } },
+  { exists: existence('tenure_fence'), make: { name: 'tenure_make_fence', text: fenceTable(postgres) } },
 ]
 
 /** The SQL that makes the tables `tenure_lease` and, for `fenced`, `tenure_fence`; what is there already is left alone. */
-export const ddl: string = tables.map(({ text }) => `${text};\n`).join('\n')
+export const ddl: string = tables.map(({ make }) => `${make.text};\n`).join('\n')
 
 /** How the table is kept: nothing where it is missing. */
 const persistence: Statement = {
@@ -19,11 +19,12 @@ const persistence: Statement = {
   text: "SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass('tenure_lease')",
 }
 
-/** Make what is missing. Two processes may do so at once. */
+/** Make what is missing. Two processes may do so at once; where nothing is missing, no right to make tables is needed. */
 export async function makeTables(session: Session): Promise<void> {
-  for (const table of tables) {
+  for (const { exists, make } of tables) {
+    if ((await session.query(exists, [])).length > 0) continue
     try {
-      await session.query(table, [])
+      await session.query(make, [])
     } catch (thrown) {
       // Somebody else has just made it: IF NOT EXISTS does not help against that.
       if (!['23505', '42P07'].includes(sqlState(thrown) ?? '')) throw thrown
@@ -48,4 +49,8 @@ export async function checkServer(store: string, session: Session): Promise<void
       `${store}: the table tenure_lease is ${row[0] === 'u' ? 'unlogged' : 'temporary'}, so that a crash empties it. ${advice}`,
     )
   }
+}
+
+function existence(table: string): Statement {
+  return { name: `tenure_find_${table}`, text: `SELECT 1 WHERE to_regclass('${table}') IS NOT NULL` }
 }

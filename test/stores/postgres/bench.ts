@@ -1,5 +1,7 @@
 /** What the tests of the Postgres stores share: a server with the tables, clients that are ended, bids, and an operator. */
 
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import pg, { Pool, type PoolConfig } from 'pg'
 import postgresJs, { type Options, type Sql } from 'postgres'
 import { afterAll, beforeAll } from 'vitest'
@@ -105,6 +107,13 @@ export class Bench {
       wipe: (election: string) => this.admin.query('DELETE FROM tenure_lease WHERE name = $1', [election]),
       restart: () => this.server.restart('SIGQUIT'),
     }
+  }
+
+  /** Put a line before all others of pg_hba.conf. */
+  async hba(line: string): Promise<void> {
+    const path = join(this.server.directory, 'data', 'pg_hba.conf')
+    writeFileSync(path, `${line}\n${readFileSync(path, 'utf8')}`)
+    await this.admin.query('SELECT pg_reload_conf()')
   }
 
   /** The connections of stores, as the server sees them. */
