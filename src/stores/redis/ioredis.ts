@@ -124,9 +124,11 @@ function clusterWireOf(client: IoredisCluster, gone: Gone): Wire {
 function endOf(redis: IoredisClient | IoredisCluster, gone: Gone) {
   let over = false
   let reason: Error | undefined
+  let giveUp = () => {}
   const come = () => {
     const first = !over
     over = true
+    giveUp()
     return first
   }
   redis.on('error', (thrown) => {
@@ -138,13 +140,12 @@ function endOf(redis: IoredisClient | IoredisCluster, gone: Gone) {
   return {
     /** True for whoever is first to say so. */
     come,
-    /** What ioredis throws says only that it is closed; what it told before says why. */
-    async explain(opening: Promise<unknown>): Promise<void> {
-      try {
-        await opening
-      } catch (thrown) {
-        throw reason ?? causeOf(thrown)
-      }
+    /** What ioredis throws says only that it is closed, where it throws; what it told before says why. */
+    explain(opening: Promise<unknown>): Promise<unknown> {
+      return new Promise((resolve, reject) => {
+        giveUp = () => reject(reason ?? new Error('the connection was closed'))
+        opening.then(resolve, (thrown: unknown) => reject(reason ?? causeOf(thrown)))
+      })
     },
   }
 }

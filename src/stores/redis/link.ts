@@ -19,6 +19,7 @@ interface Dial<Terms> {
   readonly begunAt: number
   ready: Promise<Terms>
   isReady: boolean
+  isCut: boolean
   calls: number
   /** How many calls have been answered. */
   answers: number
@@ -54,6 +55,8 @@ export class Link<Terms> {
     const asking = async () => {
       const terms = await dial.ready
       signal.throwIfAborted()
+      // Some clients would open themselves again.
+      if (dial.isCut) throw new Error('the connection was closed')
       return question(dial.wire, terms)
     }
     try {
@@ -71,7 +74,7 @@ export class Link<Terms> {
   }
 
   cut(): void {
-    this.#dial?.wire.cut()
+    if (this.#dial) cutDial(this.#dial)
     this.#dial = undefined
     this.#cutRetired()
   }
@@ -110,6 +113,7 @@ export class Link<Terms> {
       begunAt: this.#clock.mono(),
       ready: wire.open().then(() => this.#terms(wire)),
       isReady: false,
+      isCut: false,
       calls: 0,
       answers: 0,
       silent: new Set(),
@@ -131,12 +135,17 @@ export class Link<Terms> {
     this.#dial = undefined
     this.#cutRetired()
     if (dial.calls > 0) this.#retired = dial
-    else dial.wire.cut()
+    else cutDial(dial)
     this.#lost(reason)
   }
 
   #cutRetired(): void {
-    this.#retired?.wire.cut()
+    if (this.#retired) cutDial(this.#retired)
     this.#retired = undefined
   }
+}
+
+function cutDial(dial: { readonly wire: Wire; isCut: boolean }): void {
+  dial.isCut = true
+  dial.wire.cut()
 }

@@ -88,6 +88,8 @@ export class News {
     listening.ear = ear
     if (listening.over) return ear.cut()
     await ear.open()
+    // Some clients would open themselves again.
+    if (listening.over) return
     await ear.subscribe(channel, (election) => this.#tell(election))
     if (listening.over) return
     // From here on it only waits for news.

@@ -65,17 +65,13 @@ export function nodeRedisClusterWires(client: NodeRedisCluster): Wires {
 
 function clusterWireOf(client: NodeRedisCluster): Wire {
   const cluster = client.duplicate()
-  let over = false
   // Told of each node by itself: the calls that it fails say what they have to.
   cluster.on('error', () => {})
   return {
-    async open() {
-      try {
-        await cluster.connect()
-      } finally {
-        if (over) cluster.destroy()
-      }
-    },
+    ...wholeLineOf(
+      () => cluster.connect(),
+      () => cluster.destroy(),
+    ),
     send: (key, args) => cluster.sendCommand(key, false, [...args]),
     async masters() {
       const nodes = await Promise.all(cluster.masters.map((node) => cluster.nodeClient(node)))
@@ -86,11 +82,6 @@ function clusterWireOf(client: NodeRedisCluster): Wire {
       const [node] = cluster.masters
       if (!node) throw new Error('the Cluster has no master')
       return earOf(await cluster.nodeClient(node), lost)
-    },
-    keepAlive() {},
-    cut() {
-      over = true
-      cluster.destroy()
     },
   }
 }
@@ -116,26 +107,37 @@ function sentinelWireOf(client: NodeRedisSentinel): Wire {
 function sentinelOf(client: NodeRedisSentinel) {
   // One connection, so that what is sent first is done first.
   const redis = client.duplicate({ masterPoolSize: 1 })
-  let over = false
   // The calls that fail say what they have to.
   redis.on('error', () => {})
   const destroy = () =>
-    redis.destroy().catch(() => {
-      // It was not open yet, or is no longer.
+    void redis.destroy().catch(() => {
+      // It was not open, or is no longer.
     })
-  const line: Pick<Wire, 'open' | 'keepAlive' | 'cut'> = {
-    async open() {
-      try {
-        await redis.connect()
-      } finally {
-        if (over) await destroy()
-      }
+  return { redis, line: wholeLineOf(() => redis.connect(), destroy) }
+}
+
+/** A client of many connections. What is destroyed while it connects keeps some of them: it is destroyed afterwards. */
+function wholeLineOf(connect: () => Promise<unknown>, destroy: () => void): Pick<Wire, 'open' | 'keepAlive' | 'cut'> {
+  let isSettled = false
+  let isOver = false
+  let giveUp = () => {}
+  return {
+    open() {
+      const connecting = connect().finally(() => {
+        isSettled = true
+        if (isOver) destroy()
+      })
+      return new Promise((resolve, reject) => {
+        giveUp = () => reject(new Error('the connection was closed'))
+        connecting.then(resolve, reject)
+      })
     },
     keepAlive() {},
     cut() {
-      over = true
-      void destroy()
+      if (isOver) return
+      isOver = true
+      giveUp()
+      if (isSettled) destroy()
     },
   }
-  return { redis, line }
 }

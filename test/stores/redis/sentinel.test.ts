@@ -94,9 +94,10 @@ describe.skipIf(!findServer('redis')).each(drivers)('%s under Sentinel', (_name,
     await candidate.add(open(), { ttlMs: 2000 }).start()
     await candidate.leader()
     await candidate.stop()
-    for (const { port } of [watched.primary, watched.sentinel]) await until('nobody is left', async () => (await clientsAt(port)) === 0)
+    for (const { port } of [watched.primary, watched.sentinel])
+      await until('nobody is left', async () => (await clientsAt(port)) === 0, 60_000)
     expect(await connectionsAt(watched.primary.port)).toBe(0)
-  })
+  }, 150_000)
 
   async function failOver(): Promise<void> {
     await watched.primary.kill()
