@@ -3,7 +3,7 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { importClient } from '../../src/cli/connect.ts'
+import { importClient } from '../../src/cli/import-client.ts'
 import { place } from './harness.ts'
 
 const here = place()
