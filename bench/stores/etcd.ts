@@ -27,24 +27,6 @@ const bidFor = (election: string, ttlMs: number) => ({ election, holder: `h${pro
 
 const parts: Record<string, (server: Server) => Promise<void>> = { bids, handovers, crashes, stalls, freezes, followers, many, crowd }
 
-if (process.argv[2] === 'child') await stand(process.argv[3] ?? '', Number(process.argv[4]))
-else {
-  // The harness keeps no process alive.
-  const awake = setInterval(() => {}, 60_000)
-  const wanted = process.argv.slice(2)
-  for (const [name, part] of Object.entries(parts)) {
-    if (wanted.length > 0 && !wanted.includes(name)) continue
-    // With fsync, as in life.
-    const server = await startEtcd('--unsafe-no-fsync=false')
-    try {
-      await part(server)
-    } finally {
-      await server.close()
-    }
-  }
-  clearInterval(awake)
-}
-
 /** A bid, against one raw transaction of the same shape on a lease that is there. */
 async function bids({ port }: Server): Promise<void> {
   const url = `http://127.0.0.1:${port}`
@@ -88,14 +70,14 @@ async function bids({ port }: Server): Promise<void> {
   console.log(`bids: ratio ${range(ratios)}, aim 2.3; the first of a process, which looks and is granted a lease: ${range(first)}`)
 }
 
-type News = { leads?: number; stopped?: number; stands?: number; stale?: number; acted?: number }
+type News = { leads?: number; stopped?: number; stands?: number; acted?: number; token?: number }
 
 /** A process that stands, tells when it leads, and counts what it did as leader behind the back of a successor. */
 async function stand(url: string, ttlMs: number): Promise<void> {
   const [endpoints = '', election = 'e'] = url.split('#')
   const candidate = new Candidate({ election, store: etcd({ endpoints }), ttlMs })
   candidate.on('trouble', () => {})
-  candidate.on('elected', () => process.send?.({ leads: now() }))
+  candidate.on('elected', ({ fencingToken }) => process.send?.({ leads: now(), token: fencingToken }))
   process.on('disconnect', () => process.exit())
   process.on('message', async (what) => {
     if (what === 'watch') return acting(candidate)
@@ -110,7 +92,8 @@ async function stand(url: string, ttlMs: number): Promise<void> {
 /** Ask as often as possible; each time it believes to lead is an action. */
 function acting(candidate: Candidate): void {
   setInterval(() => {
-    if (candidate.isLeader) process.send?.({ acted: now() })
+    const { tenure } = candidate
+    if (tenure) process.send?.({ acted: now(), token: tenure.fencingToken })
   }, 5)
 }
 
@@ -164,8 +147,14 @@ async function handovers({ port }: Server): Promise<void> {
     for (let i = 0; i < 4; i++) await troupe.start()
     let { child: leader } = await first
     const times: number[] = []
+    const raw: number[] = []
     for (let round = 0; round < 200; round++) {
       await sleep(50)
+      // What the machine is good for at this moment.
+      const from = now()
+      const body = JSON.stringify({ success: [{ request_put: { key: encode('raw'), value: encode('v') } }] })
+      await (await fetch(`http://127.0.0.1:${port}/v3/kv/txn`, { method: 'POST', body })).text()
+      raw.push(now() - from)
       const next = troupe.heard('leads')
       const calledAt = now()
       leader.send('stop')
@@ -173,7 +162,7 @@ async function handovers({ port }: Server): Promise<void> {
       times.push(at - calledAt)
       leader = child
     }
-    console.log(`handover: ${spread(times)}; aim p50 8, p99 30`)
+    console.log(`handover: ${spread(times)}; aim p50 8, p99 30; one raw write meanwhile: ${spread(raw)}`)
   } finally {
     troupe.end()
   }
@@ -237,40 +226,42 @@ async function stalls({ port }: Server): Promise<void> {
   }
 }
 
-/** SIGSTOP for three ttl, SIGCONT: does whoever slept act as leader when it wakes? */
+/** SIGSTOP for three ttl, SIGCONT: does whoever slept act as leader when a successor has begun? */
 async function freezes({ port }: Server): Promise<void> {
   const ttlMs = 2000
-  let stale = 0
-  let rounds = 0
+  const ROUNDS = 5
   const one = async (index: number) => {
     const troupe = new Troupe(`http://127.0.0.1:${port}#freeze-${index}`, ttlMs)
+    const tenures: { at: number; token: number }[] = []
+    const actions: { at: number; token: number }[] = []
+    troupe.onNews((_, { leads, acted, token = 0 }) => {
+      if (leads !== undefined) tenures.push({ at: leads, token })
+      if (acted !== undefined) actions.push({ at: acted, token })
+    })
     try {
       const first = troupe.heard('leads')
       await Promise.all([troupe.start(), troupe.start()])
       let { child: leader } = await first
       for (const child of troupe.children) child.send('watch')
-      for (let round = 0; round < 5; round++) {
+      for (let round = 0; round < ROUNDS; round++) {
         const sleeper = leader
         const next = troupe.heard('leads', (child) => child !== sleeper)
         sleeper.kill('SIGSTOP')
         const stoppedAt = now()
         leader = (await next).child
         await sleep(Math.max(0, stoppedAt + 3 * ttlMs - now()))
-        const wokenAt = now()
-        const listener = (child: ChildProcess, { acted = 0 }: News) => {
-          if (child === sleeper && acted > wokenAt) stale += 1
-        }
-        troupe.onNews(listener)
         sleeper.kill('SIGCONT')
         await sleep(500)
-        rounds += 1
       }
     } finally {
       troupe.end()
     }
+    const stale = actions.filter(({ at, token }) => tenures.some((other) => other.token > token && other.at < at)).length
+    return { actions: actions.length, stale }
   }
-  await Promise.all([0, 1, 2, 3].map(one))
-  console.log(`SIGSTOP of three ttl: ${rounds} rounds, ${stale} stale actions`)
+  const all = await Promise.all([0, 1, 2, 3].map(one))
+  const sum = (key: 'actions' | 'stale') => all.reduce((total, each) => total + each[key], 0)
+  console.log(`SIGSTOP of three ttl: ${all.length * ROUNDS} rounds, ${sum('actions')} actions, ${sum('stale')} of them stale`)
 }
 
 /** Requests of an idle follower for each ttl, with the watch in place. The proportions are those of the defaults. */
@@ -402,4 +393,22 @@ function counted(store: ReturnType<typeof etcd>) {
       before = store.requests
     },
   }
+}
+
+if (process.argv[2] === 'child') await stand(process.argv[3] ?? '', Number(process.argv[4]))
+else {
+  // The harness keeps no process alive.
+  const awake = setInterval(() => {}, 60_000)
+  const wanted = process.argv.slice(2)
+  for (const [name, part] of Object.entries(parts)) {
+    if (wanted.length > 0 && !wanted.includes(name)) continue
+    // With fsync, as in life.
+    const server = await startEtcd('--unsafe-no-fsync=false')
+    try {
+      await part(server)
+    } finally {
+      await server.close()
+    }
+  }
+  clearInterval(awake)
 }

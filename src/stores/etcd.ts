@@ -44,7 +44,13 @@ export function etcd(options: EtcdOptions): EtcdStore {
   const names = new Names(prefix, interop)
   const keys = new Keys(gateway, names, clock)
   const bids = new Bids({ gateway, names, keys, clock })
-  const watcher = new Watcher({ gateway, names, settings, deleted: (election, key, revision) => bids.deleted(election, key, revision) })
+  const watcher = new Watcher({
+    gateway,
+    names,
+    settings,
+    deleted: (election, key, revision) => bids.deleted(election, key, revision),
+    taken: (election) => bids.taken(election),
+  })
 
   return {
     name: 'etcd',

@@ -35,6 +35,8 @@ export class Bids {
   readonly #leases: Leases
   /** Elections that were somebody else's when we last looked: there a bid looks before it prolongs or grants a lease. */
   readonly #taken = new Set<string>()
+  /** Elections that the watch has just seen become free: there a bid need not look. */
+  readonly #vacant = new Set<string>()
 
   constructor({ gateway, names, keys, clock }: Parts) {
     this.#names = names
@@ -106,9 +108,16 @@ export class Bids {
     return leftMs === undefined ? undefined : leaseOf(entry, leftMs)
   }
 
+  /** The watch saw somebody come. */
+  taken(election: string): void {
+    this.#vacant.delete(election)
+    this.#taken.add(election)
+  }
+
   /** The watch saw a key deleted. If it was ours, it is over at once. */
   deleted(election: string, key: string, revision: number): void {
     this.#taken.delete(election)
+    this.#vacant.add(election)
     const hold = this.#holds.get(key)
     if (!hold?.held || revision <= hold.revision) return
     this.#holds.end(hold)
@@ -127,7 +136,8 @@ export class Bids {
   }
 
   async #bid(hold: LivingHold, bid: Bid, seconds: number, signal: AbortSignal): Promise<Lease | undefined> {
-    if (!this.#leases.usable(seconds) || this.#taken.has(bid.election)) {
+    const vacant = this.#vacant.delete(bid.election)
+    if (!vacant && (!this.#leases.usable(seconds) || this.#taken.has(bid.election))) {
       const entry = await this.#keys.oldest(bid.election, signal)
       if (entry && entry.key !== hold.key) return this.#lost(entry, bid)
     }

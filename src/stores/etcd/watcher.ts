@@ -18,6 +18,8 @@ interface Parts {
   readonly settings: EtcdSettings
   /** A key of this election was deleted, at this revision. */
   deleted(election: string, key: string, revision: number): void
+  /** A key of this election was put. */
+  taken(election: string): void
 }
 
 interface Listener {
@@ -212,6 +214,7 @@ class Channel {
       if (election === undefined) continue
       touched.add(election)
       if (type === 'DELETE') this.#parts.deleted(election, key, numberOf(kv?.mod_revision))
+      else this.#parts.taken(election)
     }
     for (const election of touched) this.#tell(election)
     return true
