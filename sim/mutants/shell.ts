@@ -1,0 +1,183 @@
+/** Faults planted in the shell: engine, envoy, watch, events, candidate, tenure. */
+
+import type { Mutant } from './list.ts'
+
+const candidate = 'src/candidate.ts'
+const engine = 'src/engine.ts'
+const envoy = 'src/envoy.ts'
+
+export const shellMutants: readonly Mutant[] = [
+  { name: 'news jumps the queue', file: engine, find: 'this.#queue.push(input)', replace: 'this.#queue.unshift(input)' },
+  { name: 'news recurses', file: engine, find: '    if (this.#stepping) return\n', replace: '' },
+  {
+    name: 'late answers are dropped',
+    file: envoy,
+    find: '        this.#waiting.delete(call.number)\n        this.#listener.answered(answer)\n',
+    replace: '        if (this.#waiting.delete(call.number)) this.#listener.answered(answer)\n',
+  },
+  {
+    name: 'a late timer gives its verdict at once',
+    file: engine,
+    find: 'if (clock.mono() - at > LATE_MS) clock.afterPending(',
+    replace: 'if (clock.mono() - at > LATE_MS && at < 0) clock.afterPending(',
+  },
+  {
+    name: 'a lost watch is not armed anew',
+    file: 'src/watch.ts',
+    find: '      this.#live = undefined\n      controller.abort()\n',
+    replace: '      controller.abort()\n',
+  },
+  {
+    name: 'the end of a watch is not noticed',
+    file: 'src/watch.ts',
+    find: 'this.#watching(changed, controller.signal).then(() => lost(), lost)',
+    replace: 'void this.#watching(changed, controller.signal).catch(() => lost)',
+  },
+  { name: 'the signal of an ended tenure does not abort', file: candidate, find: '    Tenure.end(reign.tenure, why)\n', replace: '' },
+  {
+    name: 'stop() does not wait for the release',
+    file: engine,
+    find: "return state.role === 'idle' || (isOverrun(state)",
+    replace: "return state.role === 'idle' || (state.role === 'draining' && !state.working && state.next === 'idle') || (isOverrun(state)",
+  },
+  {
+    name: 'one holder for all attempts',
+    file: envoy,
+    find: 'call.attempt}`\n',
+    replace: 'call.attempt * 0}`\n',
+  },
+  {
+    name: 'a process that was started again is the same holder',
+    file: envoy,
+    find: 'this.#instance = settings.clock.id()',
+    replace: 'this.#instance = settings.id',
+  },
+  {
+    name: 'a listener that throws ends everything',
+    file: 'src/events.ts',
+    find: '    } catch (thrown) {\n      this.#failed(event, thrown)\n',
+    replace: '    } catch (thrown) {\n      throw thrown\n',
+  },
+  {
+    name: 'a listener that rejects is not caught',
+    file: 'src/events.ts',
+    find: 'if (isThenable(result)) result.then(undefined, (thrown: unknown) => this.#failed(event, thrown))',
+    replace: 'void result',
+  },
+  {
+    name: 'work that throws at once ends everything',
+    file: candidate,
+    find: 'const run = async () => work(reign.tenure)',
+    replace: 'const run = () => Promise.resolve(work(reign.tenure))',
+  },
+  {
+    name: 'work starts without a look at the clock',
+    file: candidate,
+    find: '!work || !this.#holds(reign)) return',
+    replace: '!work) return',
+  },
+  {
+    name: 'isLeader is what was last heard',
+    file: candidate,
+    find: 'return this.#reign !== undefined && this.#holds(this.#reign)',
+    replace: "return this.#reign !== undefined && this.#engine.state.role === 'leading'",
+  },
+  { name: 'a second stop() leaves again', file: candidate, find: '    if (this.#stopping) return this.#stopping\n', replace: '' },
+  {
+    name: 'a stop() in the middle of stop() leaves again',
+    file: candidate,
+    find: '    this.#stopping = stopping\n    void this.#leave().then(() => {\n',
+    replace: '    const leaving = this.#leave()\n    this.#stopping = stopping\n    void leaving.then(() => {\n',
+  },
+  { name: 'start() does not wait for the stop', file: candidate, find: '    await this.#stopping\n', replace: '' },
+  { name: 'stop() after start() does not win', file: candidate, find: 'if (this.#stops !== stops || ', replace: 'if (stops < 0 || ' },
+  { name: 'a listener stays on the signal', file: candidate, find: '    standing.unlisten()\n', replace: '' },
+  { name: 'the watch outlives stop()', file: candidate, find: '    this.#watch.stop()\n', replace: '' },
+  { name: 'a timer outlives stop()', file: engine, find: '    if (isOut(this.#state)) return\n', replace: '' },
+  {
+    name: 'a release aside has no bound',
+    file: envoy,
+    find: 'const cancel = awaited ? undefined : clock.timer(',
+    replace: 'const cancel = awaited || call.number > 0 ? undefined : clock.timer(',
+  },
+  {
+    name: 'trouble is told after stop()',
+    file: candidate,
+    find: "if (this.#standing) this.#events.emit('trouble', error)",
+    replace: "this.#events.emit('trouble', error)",
+  },
+  {
+    name: 'a new leader is told after stop()',
+    file: candidate,
+    find: 'if (this.#knowledge.learn(seen, askedAt) && this.#standing) ',
+    replace: 'if (this.#knowledge.learn(seen, askedAt)) ',
+  },
+  {
+    name: 'others are told before the elected',
+    file: candidate,
+    find: "    this.#events.emit('elected', reign.tenure)\n    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, isMe: true }, this.#clock.mono())\n",
+    replace:
+      "    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, isMe: true }, this.#clock.mono())\n    this.#events.emit('elected', reign.tenure)\n",
+  },
+  { name: 'a call that was given up is not aborted', file: envoy, find: '    controller?.abort(error)\n', replace: '' },
+  {
+    name: 'start() is not told of the first answer',
+    file: candidate,
+    find: '    this.#standing.answered = true\n    this.#standing.resolve()\n',
+    replace: '    this.#standing.answered = true\n',
+  },
+  {
+    name: 'the end of the work is not told',
+    file: candidate,
+    find: "        this.#workFailures = 0\n        this.#engine.tell({ type: 'settled', attempt: reign.attempt })\n",
+    replace: '        this.#workFailures = 0\n',
+  },
+  {
+    name: 'what remains is taken for a full ttl',
+    file: envoy,
+    find: 'grantedMs: lease.remainingMs }',
+    replace: 'grantedMs: this.#settings.timing.ttlMs }',
+  },
+  {
+    name: 'what remains is rounded up',
+    file: envoy,
+    find: 'grantedMs: lease.remainingMs }',
+    replace: 'grantedMs: Math.ceil(lease.remainingMs / 10) * 10 }',
+  },
+  {
+    name: 'a read is taken for a bid that was won',
+    file: envoy,
+    find: "if (call.verb === 'acquire') return { type: 'won'",
+    replace: "if (call.verb) return { type: 'won'",
+  },
+  {
+    name: 'the lease of somebody else is taken for ours',
+    file: envoy,
+    find: 'if (lease?.holder === holder) {',
+    replace: 'if (lease?.candidate === id || lease?.holder === holder) {',
+    also: [
+      {
+        find: '#judge(call: Call, holder: string, answer: Lease | undefined): Input {\n',
+        replace: '#judge(call: Call, holder: string, answer: Lease | undefined): Input {\n    const { id } = this.#settings\n',
+      },
+    ],
+  },
+  {
+    name: 'timers are not set again when the state changes',
+    file: engine,
+    find: 'if (at === this.#timerAt && this.#cancelTimer) return',
+    replace: 'if (this.#cancelTimer) return',
+  },
+  {
+    name: 'what is known of the leader is never forgotten',
+    file: candidate,
+    find: '    this.#know(undefined, this.#clock.mono())\n',
+    replace: '',
+  },
+  {
+    name: 'an answer that was overtaken is news',
+    file: 'src/knowledge.ts',
+    find: '    if (askedAt < this.#askedAt) return false\n',
+    replace: '',
+  },
+]

@@ -1,0 +1,111 @@
+/**
+ * Runs plans. About twenty worlds advance in lock-step, one turn each per turn of the real event loop, so that one
+ * `setImmediate` drains the promises of all of them. A world must never notice its neighbours.
+ */
+
+import { checkers } from './checkers/index.ts'
+import { Cluster } from './cluster.ts'
+import { afterwards } from './episodes.ts'
+import { inject } from './injector.ts'
+import type { Plan } from './plan.ts'
+import { type Note, type Violation, World } from './world.ts'
+
+export interface Result {
+  readonly plan: Plan
+  readonly violation: Violation | undefined
+  readonly trace: number
+  readonly events: number
+  readonly simulatedMs: number
+  readonly counts: ReadonlyMap<string, number>
+  readonly notes: readonly Note[]
+}
+
+export interface RunOptions {
+  /** Keep what happened, for a timeline. */
+  readonly notes?: boolean
+  readonly width?: number
+  /** Asked before each next plan is begun. */
+  readonly wanted?: () => boolean
+}
+
+interface Run {
+  readonly plan: Plan
+  readonly world: World
+  suspect: boolean
+}
+
+export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Result> {
+  let result: Result | undefined
+  await runPlans([plan], (one) => (result = one), options)
+  if (!result) throw new Error('a plan gave no result')
+  return result
+}
+
+/** Run plans, and tell each result as it comes, in no particular order. */
+export async function runPlans(plans: Iterable<Plan>, tell: (result: Result) => void, options: RunOptions = {}): Promise<void> {
+  const { width = 20, wanted = () => true } = options
+  const queue = plans[Symbol.iterator]()
+  const rejections: unknown[] = []
+  const noted = (reason: unknown) => void rejections.push(reason)
+  process.on('unhandledRejection', noted)
+  // Where listeners of `trouble` fail, the library has nobody left to tell but the process.
+  const { emitWarning } = process
+  process.emitWarning = () => {}
+  let runs: Run[] = []
+  const suspects: Plan[] = []
+  try {
+    for (;;) {
+      while (runs.length < width && wanted()) {
+        const next = queue.next()
+        if (next.done) break
+        runs.push(begin(next.value, options))
+      }
+      if (runs.length === 0) break
+      const going = runs.filter(({ world }) => world.turn())
+      for (const run of runs) if (!going.includes(run) && !run.suspect) tell(resultOf(run))
+      runs = going
+      await new Promise((resolve) => setImmediate(resolve))
+      for (const reason of rejections.splice(0)) {
+        if (runs.length === 1 && runs[0]) runs[0].world.violated('I13', `an unhandled rejection: ${String(reason)}`)
+        // Nobody knows whose it was: all of them are run again, alone.
+        else for (const run of runs.filter(({ suspect }) => !suspect)) suspects.push(markSuspect(run))
+      }
+    }
+  } finally {
+    process.off('unhandledRejection', noted)
+    process.emitWarning = emitWarning
+  }
+  for (const plan of suspects) await runPlans([plan], tell, { ...options, width: 1 })
+}
+
+function markSuspect(run: Run): Plan {
+  run.suspect = true
+  run.world.finish()
+  return run.plan
+}
+
+function begin(plan: Plan, options: RunOptions): Run {
+  const world = new World(plan.seed, { notes: options.notes ?? false })
+  const run: Run = { plan, world, suspect: false }
+  world.at(0, () => {
+    world.touch()
+    script(world, plan).then(
+      () => world.finish(),
+      (thrown: unknown) => world.violated('SIM', thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)),
+    )
+  })
+  return run
+}
+
+async function script(world: World, plan: Plan): Promise<void> {
+  const cluster = new Cluster(world, plan, checkers)
+  for (let number = 0; number < plan.hosts; number++) cluster.spawn(number)
+  inject(cluster)
+  await world.wait(plan.horizonMs)
+  await afterwards(cluster)
+}
+
+function resultOf({ plan, world }: Run): Result {
+  const { violation, trace, events, now, counts, notes } = world
+  return { plan, violation, trace, events, simulatedMs: now, counts, notes }
+}

@@ -1,0 +1,121 @@
+/**
+ * What users let run while they lead: good work that stops when it is told to, and all the bad kinds. Each tenure draws
+ * its kind from the quirks of its slot.
+ */
+
+import type { Tenure } from '../src/index.ts'
+import type { Fault, WorkNature } from './faults.ts'
+import type { Member } from './member.ts'
+
+type WorkQuirk = Extract<Fault, { kind: 'work' }>
+
+export function workOf(member: Member, tenure: Tenure): unknown {
+  const { witness, plan, calm } = member.cluster
+  const quirks = plan.faults.filter((fault): fault is WorkQuirk => fault.kind === 'work' && fault.slot === member.slot)
+  const quirk = calm || quirks.length === 0 || member.chance.hit(0.3) ? undefined : quirks[member.chance.below(quirks.length)]
+  member.working = tenure
+  witness.tell('workBegan', member, tenure)
+  member.cluster.world.note(member.name, 'work begins', quirk?.nature ?? 'well')
+  const ended = () => {
+    member.cluster.world.note(member.name, 'work ends')
+    member.working = undefined
+    member.cools()
+    witness.tell('workEnded', member, tenure)
+  }
+  if (quirk?.nature === 'throws-at-once') {
+    ended()
+    throw new Error('work throws at once')
+  }
+  const running = quirk ? misbehave(member, tenure, quirk.nature, quirk.ms) : behave(member, tenure)
+  return running.finally(ended)
+}
+
+/** Writes to the guarded resource until its tenure ends. */
+async function behave(member: Member, tenure: Tenure): Promise<void> {
+  const { cluster } = member
+  const pause = cluster.timing.ttlMs * (0.2 + 0.5 * member.chance.next())
+  if (cluster.plan.askEvery === 0) await listening(member, tenure, pause)
+  else {
+    do cluster.write(member, tenure)
+    while (await tenure.sleep(pause))
+  }
+  const { orders } = member
+  if (orders) await new Promise<void>((resolve) => member.host.setTimer(orders.lingerMs, resolve))
+}
+
+/** Work that only listens: nobody asks the clock on its behalf. */
+async function listening(member: Member, tenure: Tenure, pause: number): Promise<void> {
+  let aborted = tenure.signal.aborted
+  let wake = () => {}
+  const end = () => {
+    aborted = true
+    wake()
+  }
+  tenure.signal.addEventListener('abort', end, { once: true })
+  while (!aborted) {
+    member.cluster.write(member, tenure)
+    await new Promise<void>((resolve) => {
+      wake = resolve
+      member.host.setTimer(pause, resolve)
+    })
+  }
+}
+
+async function misbehave(member: Member, tenure: Tenure, nature: WorkNature, ms: number): Promise<void> {
+  switch (nature) {
+    case 'returns':
+      return
+    case 'throws':
+      await member.rest(ms)
+      if (member.cluster.calm) return behave(member, tenure)
+      throw new Error('work throws')
+    case 'throws-at-once':
+      return
+    case 'lingers':
+      await behave(member, tenure)
+      return member.rest(ms)
+    case 'stuck':
+      await behave(member, tenure)
+      return member.rest(1e12)
+    case 'blocks':
+      member.cluster.write(member, tenure)
+      member.host.block(ms)
+      member.cluster.world.count('blockedInTurn')
+      member.cluster.write(member, tenure)
+      return behave(member, tenure)
+    case 'steps-down':
+      await member.rest(ms)
+      if (!member.cluster.calm) void member.stepDown(ms)
+      return behave(member, tenure)
+    case 'stops':
+      await member.rest(ms)
+      if (member.cluster.calm) return behave(member, tenure)
+      void member.stop()
+      restartLater(member, ms)
+      return behave(member, tenure)
+    case 'completes': {
+      await member.rest(ms)
+      if (member.cluster.calm) return behave(member, tenure)
+      member.complete()
+      restartLater(member, ms)
+      return
+    }
+    case 'awaits-stop':
+      await member.rest(ms)
+      if (member.cluster.calm) return behave(member, tenure)
+      restartLater(member, ms)
+      // Waits for itself: ends as overrun, never in a deadlock.
+      return Promise.race([member.stop(), member.rest(1e12)])
+    case 'fails-late':
+      await behave(member, tenure)
+      throw new Error('work rejects after its end')
+    default:
+      return nature satisfies never
+  }
+}
+
+function restartLater(member: Member, ms: number): void {
+  member.host.setTimer(ms * 2, () => {
+    if (!member.standing && !member.cluster.stopping && !member.cluster.calm) member.start()
+  })
+}
