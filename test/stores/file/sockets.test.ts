@@ -1,8 +1,8 @@
 /** Sockets as the system has them: clusters, full queues, paths too long. */
 
-import { fork } from 'node:child_process'
+import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -91,6 +91,34 @@ describe('sockets of leaders', () => {
     )
     expect(new Set(codes)).toEqual(new Set(['connected', 'EAGAIN']))
     expect(isFree(await bench.store().read('e', patient))).toBe(false)
+  })
+
+  test.skipIf(process.getuid?.() !== 0)(
+    'the same directory mounted elsewhere is the same election (needs the rights of root)',
+    async () => {
+      const [here, elsewhere] = [join(dir, 'here'), join(dir, 'elsewhere')]
+      await mkdir(here)
+      await mkdir(elsewhere)
+      execFileSync('mount', ['--bind', here, elsewhere])
+      ends.push(() => execFileSync('umount', ['-l', elsewhere]))
+      const leader = await Actor.start(here)
+      const bid = bench.bid('e', { ttlMs: 120_000 })
+      await leader.call('acquire', bid)
+      const store = subject.file({ dir: elsewhere })
+      expect((await store.read('e', patient))?.holder).toBe(bid.holder)
+      await leader.kill().ended
+      expect(isFree(await store.read('e', patient))).toBe(true)
+    },
+  )
+
+  test('a copy of the directory is another election, whose leader proves nothing', async () => {
+    const leader = await Actor.start(join(dir, 'original'))
+    const bid = bench.bid('e', { ttlMs: 120_000 })
+    await leader.call('acquire', bid)
+    execFileSync('cp', ['-a', join(dir, 'original'), join(dir, 'copy')])
+    await leader.kill().ended
+    expect((await subject.file({ dir: join(dir, 'copy') }).read('e', patient))?.holder).toBe(bid.holder)
+    expect(isFree(await subject.file({ dir: join(dir, 'original') }).read('e', patient))).toBe(true)
   })
 
   test('directories whose path does not fit into the address of a socket are felt all the same', async () => {
