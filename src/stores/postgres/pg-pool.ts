@@ -45,6 +45,8 @@ const FRESH_MS = 1000
 const ATTEMPTS = 4
 /** A link that is silent for so long is probed, so that a dead one is found out. */
 const KEEPALIVE_MS = 10_000
+/** How long the end of a connection may take. */
+const GOODBYE_MS = 1000
 
 export function isPool(client: unknown): client is PgPool {
   const options = property(client, 'options')
@@ -74,7 +76,7 @@ export class PoolDriver implements Driver {
   }
 
   async open(signal: AbortSignal, lost: (thrown: unknown) => void): Promise<Session> {
-    return PoolSession.begin(await this.#client(signal), signal, lost)
+    return PoolSession.begin(await this.#client(signal), this.#clock, signal, lost)
   }
 
   #client(signal: AbortSignal): Promise<PgClient> {
@@ -127,10 +129,13 @@ class PoolSession implements Session {
   pooled = true
   recovering = false
   readonly #client: PgClient
+  readonly #clock: Clock
   #over = false
+  #hangUp: (() => void) | undefined
 
-  private constructor(client: PgClient, lost: (thrown: unknown) => void) {
+  private constructor(client: PgClient, clock: Clock, lost: (thrown: unknown) => void) {
     this.#client = client
+    this.#clock = clock
     const ended = (thrown: unknown) => {
       if (this.#over) return
       this.destroy()
@@ -138,11 +143,14 @@ class PoolSession implements Session {
     }
     // Always listened to: an error that nobody hears would end the process.
     client.on('error', ended)
-    client.on('end', () => ended(new Error('the connection was closed')))
+    client.on('end', () => {
+      this.#hangUp?.()
+      ended(new Error('the connection was closed'))
+    })
   }
 
-  static async begin(client: PgClient, signal: AbortSignal, lost: (thrown: unknown) => void): Promise<PoolSession> {
-    const session = new PoolSession(client, lost)
+  static async begin(client: PgClient, clock: Clock, signal: AbortSignal, lost: (thrown: unknown) => void): Promise<PoolSession> {
+    const session = new PoolSession(client, clock, lost)
     try {
       call(streamOf(client), 'setKeepAlive', true, KEEPALIVE_MS)
       const own = String(property(client, 'processID') ?? '')
@@ -174,9 +182,10 @@ class PoolSession implements Session {
   close(): void {
     if (this.#over) return
     this.#over = true
-    // Destroyed all the same: it listens, and bears our name. Saying goodbye must not keep the process alive.
+    // Not for anybody else: it listens, and bears our name.
     this.#client.release(true)
-    call(this.#client, 'unref')
+    // It says goodbye and waits for the server's end of it; a dead link would keep the process alive.
+    this.#hangUp = this.#clock.timer(GOODBYE_MS, () => call(streamOf(this.#client), 'destroy'), false)
   }
 
   destroy(): void {

@@ -177,12 +177,13 @@ SELECT ${told(d, 'l')} FROM (
   UNION ALL SELECT * FROM seen WHERE NOT EXISTS (SELECT FROM taken WHERE taken.name = seen.name)
 ) l`
 
+  // Asked again at the end: while it waited for a lock, the lease may have run out.
   const renew = `WITH m AS (
   SELECT l.name, b.ttl FROM ${holds} JOIN tenure_lease l ON l.name = b.name AND l.holder = b.holder
   WHERE l.expires_at > ${d.now} AND ${durably('$4')} ORDER BY l.name ${lock}
 )
-UPDATE tenure_lease l SET ttl_ms = m.ttl, expires_at = ${d.now} + ${d.millis('m.ttl')} FROM m WHERE l.name = m.name
-RETURNING l.name, ${text('m.ttl')}`
+UPDATE tenure_lease l SET ttl_ms = m.ttl, expires_at = ${d.now} + ${d.millis('m.ttl')} FROM m
+WHERE l.name = m.name AND l.expires_at > ${d.now} RETURNING l.name, ${text('m.ttl')}`
 
   // By name, not by holder: it waits for a bid of this holder that is still under way. Only a release tells others.
   const release = `WITH m AS (

@@ -62,8 +62,13 @@ export class Bench {
     return this.#admin
   }
 
-  async start(): Promise<void> {
-    this.#server = await startPostgres('max_connections=300', ...this.#options)
+  start(): Promise<void> {
+    return startPostgres('max_connections=300', ...this.#options).then((server) => this.over(server))
+  }
+
+  /** With a server that was started in another way; it is ended with the bench. */
+  async over(server: Server): Promise<void> {
+    this.#server = server
     this.#admin = poolAt(this.#server.port)
     await postgres(this.#admin).ensureSchema()
   }
@@ -92,6 +97,11 @@ export class Bench {
     const store = postgres(this.pool(port, config))
     this.#ends.push(() => store.close())
     return store
+  }
+
+  /** To be done when what was opened is closed; the last one first. */
+  ends(end: () => Promise<unknown>): void {
+    this.#ends.push(end)
   }
 
   /** Close what was opened, stores first. */

@@ -130,10 +130,21 @@ describe.skipIf(!available)('connections', () => {
     expect(pool.totalCount - pool.idleCount).toBe(0)
   })
 
-  test.each(['pg', 'postgres.js'])('a process over %s ends by itself after the last stop', async (client) => {
+  test.each(['pg', 'pg, ended', 'postgres.js'])('a process over %s ends by itself after the last stop', async (client) => {
     const program = await bundled('ending')
     const { stdout } = await promisify(execFile)(process.execPath, [program, client, String(bench.server.port)], { timeout: 25_000 })
     expect(stdout).toMatch(/^led\nstopped\n$/)
+  })
+
+  test('a process ends by itself although the link is dead', async () => {
+    const proxy = await startProxy(bench.server.port)
+    ends.push(() => proxy.close())
+    const program = await bundled('ending')
+    const running = promisify(execFile)(process.execPath, [program, 'pg', String(proxy.port), 'slowly'], { timeout: 28_000 })
+    await until('it stands', async () => (await bench.connections()) > 0)
+    proxy.halfOpen()
+    running.child.stdin?.write('\n')
+    expect((await running).stdout).toMatch(/stopped\n$/)
   })
 
   describe('refusals are one clear line', () => {
