@@ -6,6 +6,7 @@
 import { describeValue } from '../errors.ts'
 import { openEtcd } from './connect-etcd.ts'
 import { decoded, openFile } from './connect-file.ts'
+import { openRedis } from './connect-redis.ts'
 import type { Address, Connected } from './connected.ts'
 import { misconfigured } from './exit-codes.ts'
 
@@ -15,6 +16,8 @@ const schemes: Readonly<Record<string, Open>> = {
   file: openFile,
   etcd: openEtcd,
   etcds: openEtcd,
+  redis: openRedis,
+  rediss: openRedis,
 }
 
 /** Open the store that a URL names; without one, the file store of this user on this host. */

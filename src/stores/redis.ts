@@ -12,22 +12,16 @@
  */
 
 import { type Clock, systemClock } from '../clock.ts'
-import { badOption, TenureError } from '../errors.ts'
-import type { Bid, Hold, Lease, LeaseStore } from '../store.ts'
-import { grantsOf, leaseOf, releasedOf } from './redis/answers.ts'
+import { badOption } from '../errors.ts'
+import type { LeaseStore } from '../store.ts'
+import { Calls, type Settings } from './redis/calls.ts'
 import type { RedisClient } from './redis/client.ts'
-import { failureOf } from './redis/failures.ts'
-import { channelOf, keysOf, prefixOf } from './redis/keys.ts'
-import { Link } from './redis/link.ts'
-import { namesIn } from './redis/list.ts'
-import { News } from './redis/news.ts'
-import { type RenewMany, renewalsOf } from './redis/renewals.ts'
-import { acquireScript, readScript, releaseScript, renewScript } from './redis/scripts.ts'
-import { Standing } from './redis/standing.ts'
-import { type Terms, termsOf } from './redis/terms.ts'
-import { type Wire, type Wires, wiresOf } from './redis/wire.ts'
+import { prefixOf } from './redis/keys.ts'
+import { type Wires, wiresOf } from './redis/wire.ts'
 
 export type { RedisClient } from './redis/client.ts'
+export { examine } from './redis/examine.ts'
+export { type Command, type FencedOptions, type FencedTenure, fenced } from './redis/fenced.ts'
 
 export interface RedisOptions {
   /** What precedes all keys and the channel; without braces. @default the `keyPrefix` of the client */
@@ -51,113 +45,22 @@ export interface RedisOptions {
  */
 export function redis(client: RedisClient, options: RedisOptions = {}): LeaseStore {
   const wires = wiresOf(client)
-  const settings = settingsOf(options, wires)
-  const { clock, keyPrefix, replicas, force } = settings
-  let closed = false
-
-  const link = new Link<Terms>(
-    wires,
-    clock,
-    (wire) => termsOf(wires, wire),
-    (reason) => news.lost(failureOf('watch', reason)),
-  )
-  const forever = new AbortController().signal
-  const news = new News({
-    clock,
-    channel: channelOf(keyPrefix),
-    open: (gone) => link.ask('', forever, (wire) => wire.ear((reason) => gone(failureOf('watch', reason)))),
-  })
-  const standing = new Standing(clock, () => link.cut())
-
-  async function ask<T>(
-    verb: string,
-    election: string,
-    signal: AbortSignal,
-    question: (wire: Wire, terms: Terms) => Promise<T>,
-  ): Promise<T> {
-    try {
-      if (closed) throw new Error('the store was closed')
-      return await standing.during(link.ask(election, signal, question))
-    } catch (thrown) {
-      throw failureOf(verb, thrown)
-    }
-  }
-
-  /** Only what is on so many replicas as well counts: otherwise nobody knows. */
-  async function replicated(wire: Wire, { election, ttlMs }: Bid): Promise<void> {
-    const { lease } = keysOf(keyPrefix, election)
-    const count = Number(await wire.send(lease, ['WAIT', String(replicas), String(Math.ceil(ttlMs / 6))]))
-    if (count >= replicas) return
-    throw new TenureError('store-unreachable', `redis: ${count} of the ${replicas} replicas asked for have confirmed`)
-  }
-
-  const renewMany: RenewMany = (bids, signal) => {
-    const keys = bids.map(({ election }) => keysOf(keyPrefix, election).lease)
-    const args = bids.flatMap(({ holder, ttlMs }) => [holder, Math.floor(ttlMs)])
-    const [first] = bids
-    return ask('renew', first?.election ?? '', signal, async (wire) => {
-      const grants = grantsOf(await renewScript.run(wire, keys, args, signal), bids.length)
-      if (replicas > 0 && first && grants.some((grant) => typeof grant === 'number' && grant > 0)) await replicated(wire, first)
-      return grants
-    })
-  }
-  const renewal = renewalsOf(wires, clock, renewMany)
-
+  const calls = new Calls(wires, settingsOf(options, wires))
   return {
     name: 'redis',
-
-    async acquire(bid, signal) {
-      const { election, holder, candidate, ttlMs, advert } = bid
-      const { lease, token } = keysOf(keyPrefix, election)
-      const answer = await ask('acquire', election, signal, async (wire, { durable }) => {
-        const args = [holder, Math.floor(ttlMs), candidate, durable ? 0 : 1, force ? 1 : 0, ...(advert === undefined ? [] : [advert])]
-        const found = leaseOf('acquire', await acquireScript.run(wire, [lease, token], args, signal))
-        if (replicas > 0 && found?.holder === holder) await replicated(wire, bid)
-        return found
-      })
-      if (answer?.holder === holder) standing.held(holder, answer.remainingMs)
-      return answer
-    },
-
-    async renew(bid, signal) {
-      const grantedMs = await standing.during(renewal(bid, signal))
-      if (grantedMs > 0) standing.held(bid.holder, grantedMs)
-      else standing.over(bid.holder)
-      return grantedMs
-    },
-
-    async release({ election, holder }: Hold, signal) {
-      const { lease, token } = keysOf(keyPrefix, election)
-      standing.over(holder)
-      await ask('release', election, signal, async (wire) =>
-        releasedOf(await releaseScript.run(wire, [lease, token], [holder, channelOf(keyPrefix), election], signal)),
-      )
-    },
-
-    read(election, signal): Promise<Lease | undefined> {
-      const { lease } = keysOf(keyPrefix, election)
-      return ask('read', election, signal, async (wire) => leaseOf('read', await readScript.run(wire, [lease], [], signal)))
-    },
-
-    watch(election, changed, signal) {
-      if (closed) return Promise.reject(failureOf('watch', new Error('the store was closed')))
-      return standing.during(news.watch(election, changed, signal))
-    },
-
-    list(signal) {
-      return ask('list', '', signal, (wire) => namesIn(wire, keyPrefix, signal))
-    },
-
+    acquire: (bid, signal) => calls.acquire(bid, signal),
+    renew: (bid, signal) => calls.renew(bid, signal),
+    release: (hold, signal) => calls.release(hold, signal),
+    read: (election, signal) => calls.read(election, signal),
+    watch: (election, changed, signal) => calls.watch(election, changed, signal),
+    list: (signal) => calls.list(signal),
     async close() {
-      closed = true
-      const reason = new Error('the store was closed')
-      news.lost(failureOf('watch', reason))
-      link.cut()
+      calls.close()
     },
   }
 }
 
-function settingsOf({ clock = systemClock, keyPrefix, replicas = 0, force = false }: RedisOptions, wires: Wires) {
+function settingsOf({ clock = systemClock, keyPrefix, replicas = 0, force = false }: RedisOptions, wires: Wires): Settings {
   if (keyPrefix !== undefined && typeof keyPrefix !== 'string') throw badOption('keyPrefix', 'a string without braces', keyPrefix)
   if (!Number.isSafeInteger(replicas) || replicas < 0) throw badOption('replicas', 'a whole number, at least 0', replicas)
   if (replicas > 0 && wires.topology === 'cluster') throw badOption('replicas', '0 for a Cluster', replicas)

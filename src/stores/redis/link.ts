@@ -6,7 +6,7 @@
 
 import type { Clock } from '../../clock.ts'
 import { TenureError } from '../../errors.ts'
-import { bounded } from './bounded.ts'
+import { bounded } from '../shared/bounded.ts'
 import { isReply, isStale } from './failures.ts'
 import type { Wire, Wires } from './wire.ts'
 

@@ -21,14 +21,14 @@ export class Script {
   }
 
   /** A server that does not know the script, because it was restarted, is given it once. */
-  async run(wire: Pick<Wire, 'send'>, keys: readonly string[], args: readonly (string | number)[], signal: AbortSignal): Promise<unknown> {
+  async run(wire: Pick<Wire, 'send'>, keys: readonly string[], args: readonly (string | number)[], signal?: AbortSignal): Promise<unknown> {
     const rest = [String(keys.length), ...keys, ...args.map(String)]
     const [key = ''] = keys
     try {
       return await wire.send(key, ['EVALSHA', this.#sha, ...rest])
     } catch (thrown) {
       if (!(thrown instanceof Error && thrown.message.startsWith('NOSCRIPT'))) throw thrown
-      signal.throwIfAborted()
+      signal?.throwIfAborted()
       return wire.send(key, ['EVAL', this.#lua, ...rest])
     }
   }
