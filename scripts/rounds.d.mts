@@ -23,4 +23,5 @@ export interface World {
 }
 
 export const faults: Readonly<Record<string, unknown>>
-export function openWorld(planted?: readonly Fault[]): Promise<World>
+/** `boundMs`: how long anything may take before a round fails. */
+export function openWorld(planted?: readonly Fault[], boundMs?: number): Promise<World>

@@ -59,16 +59,17 @@ export const faults = {
 }
 
 /** Open a world with three supervisors; close it in the end, whatever happened. */
-export async function openWorld(planted = []) {
+export async function openWorld(planted = [], boundMs = BOUND_MS) {
   const folder = mkdtempSync(join(tmpdir(), 'tenure-rounds-'))
   await bundleCli(join(folder, 'cli'), planted)
-  const world = new World(folder)
+  const world = new World(folder, boundMs)
   for (let count = 0; count < 3; count++) world.stand()
   return world
 }
 
 class World {
   #folder
+  #boundMs
   #mark = `tenure-rounds-${randomBytes(8).toString('hex')}`
   #supervisors = new Map()
   #input
@@ -82,8 +83,9 @@ class World {
   #orphaned = new Set()
   pids = new Map()
 
-  constructor(folder) {
+  constructor(folder, boundMs) {
     this.#folder = folder
+    this.#boundMs = boundMs
     const pipe = join(folder, 'pipe')
     execFileSync('mkfifo', [pipe])
     writeFileSync(join(folder, 'worker.sh'), WORKER)
@@ -167,11 +169,15 @@ class World {
 
   /** Wait, but not for an end that no longer matters. */
   #until(reached, what) {
-    return until(() => {
-      const [overlap] = this.overlaps
-      if (overlap) throw new Error(`${overlap.who} of an old tree wrote after a new one had begun`)
-      return reached()
-    }, what)
+    return until(
+      () => {
+        const [overlap] = this.overlaps
+        if (overlap) throw new Error(`${overlap.who} of an old tree wrote after a new one had begun`)
+        return reached()
+      },
+      what,
+      this.#boundMs,
+    )
   }
 
   /** The others stand, and follow this leader. */
@@ -206,11 +212,11 @@ class World {
   }
 }
 
-async function until(reached, what) {
+async function until(reached, what, boundMs = BOUND_MS) {
   for (const begun = now(); ; ) {
     const value = reached()
     if (value) return value
-    if (now() - begun > BOUND_MS) throw new Error(`waited ${BOUND_MS} ms for ${what}`)
+    if (now() - begun > boundMs) throw new Error(`waited ${boundMs} ms for ${what}`)
     await pause(1)
   }
 }

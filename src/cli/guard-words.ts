@@ -5,11 +5,11 @@ import type { TreeRoot } from './tree.ts'
 
 /** From the supervisor. The end of the channel is the last word: the supervisor is gone. */
 export type GuardOrder =
-  /** A tenure has begun. Comes with the listening socket of its store, where it has one, to be kept open. */
-  | { readonly type: 'hold'; readonly until: HostInstant }
+  /** A tenure has begun, and this is its first tree. Comes with the listening socket of its store, to be kept open. */
+  | { readonly type: 'hold'; readonly until: HostInstant; readonly root: TreeRoot }
   /** The lease was renewed: so long, and no longer, may the tree live without word. */
   | { readonly type: 'until'; readonly until: HostInstant }
-  /** A child is about to be started, and will carry this mark. */
+  /** Another child is about to be started. */
   | { readonly type: 'tree'; readonly root: TreeRoot }
   /** The process that gives the child the terminal, and takes it back: to be ended before the child, not after it. */
   | { readonly type: 'launcher'; readonly pid: number }
@@ -20,4 +20,5 @@ export type GuardOrder =
   /** Nothing is left to guard. */
   | { readonly type: 'dismiss' }
 
-export type GuardReport = { readonly type: 'ready' } | { readonly type: 'holding' }
+/** From the guard: it has begun to listen. */
+export type GuardReport = 'ready'

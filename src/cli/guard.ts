@@ -12,7 +12,7 @@ import type { GuardOrder, GuardReport } from './guard-words.ts'
 import { type HostInstant, leftMs } from './instants.ts'
 import { flushed, printable, putLine } from './output.ts'
 import { processOf } from './processes.ts'
-import { ProcessTree, send } from './tree.ts'
+import { ProcessTree, send, type TreeRoot } from './tree.ts'
 
 /** The longest between two looks at the clocks: a timer stands still while the machine sleeps. */
 const LOOK_MS = 500
@@ -34,20 +34,20 @@ process.on('message', (order: GuardOrder, socket: unknown) => {
 process.on('disconnect', () => end('its supervisor has ended'))
 // It ends when its task has, not when somebody signals all that is called node.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {})
-report({ type: 'ready' })
+const ready: GuardReport = 'ready'
+process.send?.(ready)
+// A first look takes three times as long as the next ones, and when it matters it has to be quick.
+setImmediate(() => new ProcessTree({ mark: '-', session: 0 }).members())
 
 function take(order: GuardOrder): void {
   switch (order.type) {
     case 'hold':
-      watch(order.until)
-      return report({ type: 'holding' })
+      plant(order.root)
+      return watch(order.until)
     case 'until':
       return watch(order.until)
     case 'tree':
-      tree = new ProcessTree(order.root)
-      ;({ session } = order.root)
-      launcher = undefined
-      return
+      return plant(order.root)
     case 'launcher':
       launcher = order.pid
       return
@@ -63,6 +63,12 @@ function take(order: GuardOrder): void {
     default:
       return order satisfies never
   }
+}
+
+function plant(root: TreeRoot): void {
+  tree = new ProcessTree(root)
+  session = root.session
+  launcher = undefined
 }
 
 /** A follower that connects to the supervisor may be accepted here: it is as alive as the supervisor is to others. */
@@ -97,16 +103,12 @@ function end(why: string): void {
 
 async function endTree(why: string): Promise<void> {
   if (tree) {
+    putLine(`tenure: ${printable(election)}: ${why}; what it ran is ended`)
     // It would take the terminal back from whoever has it by now.
     if (launcher !== undefined && processOf(launcher)?.session === session) send(launcher, 'SIGKILL')
     await tree.gone(() => true)
-    putLine(`tenure: ${printable(election)}: ${why}; what it ran was ended`)
     // Nobody may have to wait for a reader of that line.
     await flushed(20)
   }
   process.kill(process.pid, 'SIGKILL')
-}
-
-function report(words: GuardReport): void {
-  process.send?.(words)
 }

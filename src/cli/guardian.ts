@@ -16,7 +16,6 @@ const guardFile = fileURLToPath(new URL('./guard.js', import.meta.url))
 export class Guardian {
   readonly #process: ChildProcess
   readonly #ready: Promise<void>
-  #holding: () => void = () => {}
   #dismissed = false
   #dead = false
   /** Resolves when the guard has ended although nobody dismissed it. */
@@ -34,10 +33,7 @@ export class Guardian {
     })
     this.#process = child
     this.#ready = new Promise((resolve) => {
-      child.on('message', (report: GuardReport) => {
-        if (report.type === 'ready') resolve()
-        else this.#holding()
-      })
+      child.once('message', (_: GuardReport) => resolve())
     })
     this.died = new Promise((resolve) => {
       const died = () => {
@@ -59,17 +55,14 @@ export class Guardian {
   }
 
   /**
-   * Let it share our liveness, up to this instant. Resolves with false if it dies over that, e.g. because the instant has
-   * passed; rejects when it could not be started at all.
+   * Let it share our liveness up to this instant, and expect this tree. Resolves when that has left us: a socket on its
+   * way is open, and a word on its way arrives, even if we die. False if the guard has died, e.g. because the instant
+   * has passed; rejects when it could not be started at all.
    */
-  async hold(until: HostInstant, liveness: Server | undefined): Promise<boolean> {
-    const started = await Promise.race([this.#ready.then(() => true), this.died.then(() => false)])
-    if (!started) throw new Refusal(exitCode.internal, 'the guard did not start')
-    const holding = new Promise<boolean>((resolve) => {
-      this.#holding = () => resolve(true)
-    })
-    void this.#send({ type: 'hold', until }, liveness)
-    return Promise.race([holding, this.died.then(() => false)])
+  async hold(until: HostInstant, liveness: Server | undefined, root: TreeRoot): Promise<boolean> {
+    const isStarted = await Promise.race([this.#ready.then(() => true), this.died.then(() => false)])
+    if (!isStarted) throw new Refusal(exitCode.internal, 'the guard did not start')
+    return this.#send({ type: 'hold', until, root }, liveness)
   }
 
   /** The lease was renewed. */
@@ -77,8 +70,8 @@ export class Guardian {
     void this.#send({ type: 'until', until })
   }
 
-  /** A child with this mark is about to be started. */
-  expect(root: TreeRoot): Promise<void> {
+  /** Another child is about to be started. */
+  expect(root: TreeRoot): Promise<boolean> {
     return this.#send({ type: 'tree', root })
   }
 
@@ -88,26 +81,26 @@ export class Guardian {
   }
 
   /** The process group of the child. Resolves when the word is out, so that not even our death holds it up. */
-  lead(group: number): Promise<void> {
+  lead(group: number): Promise<boolean> {
     return this.#send({ type: 'lead', group })
   }
 
   /** No process of the tree is left. */
-  gone(): Promise<void> {
+  gone(): Promise<boolean> {
     return this.#send({ type: 'gone' })
   }
 
   /** Nothing is left to guard. */
-  dismiss(): Promise<void> {
+  dismiss(): Promise<boolean> {
     this.#dismissed = true
     return this.#send({ type: 'dismiss' })
   }
 
-  #send(order: GuardOrder, liveness?: Server): Promise<void> {
+  /** Resolves when the word is out; with false when there is nobody to hear it. */
+  #send(order: GuardOrder, liveness?: Server): Promise<boolean> {
     return new Promise((resolve) => {
-      // A guard that cannot be told has died, and that is noticed where it matters.
-      if (this.#dead || !this.#process.connected) return resolve()
-      this.#process.send(order, liveness, {}, () => resolve())
+      if (this.#dead || !this.#process.connected) return resolve(false)
+      this.#process.send(order, liveness, {}, (error) => resolve(error === null))
     })
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { after } from './after.ts'
-import type { ProcessTree } from './tree.ts'
+import { type ProcessTree, send } from './tree.ts'
 
 export class Leash {
   readonly tree: ProcessTree
@@ -24,11 +24,11 @@ export class Leash {
 
   /** SIGTERM to the whole tree, SIGKILL so much later. Returns how many processes there were. */
   end(killInMs: number): number {
-    const ended = this.tree.signal('SIGTERM')
+    const members = this.tree.signal('SIGTERM')
     // What is stopped would not hear of it.
-    if (ended > 0) this.tree.signal('SIGCONT')
+    for (const { pid } of members) send(pid, 'SIGCONT')
     this.killIn(killInMs)
-    return ended
+    return members.length
   }
 
   /** SIGKILL in so many milliseconds, unless it is due before. */

@@ -6,8 +6,9 @@
 import type { Server } from 'node:net'
 import { deadlineOf, type HostInstant, later, leftMs } from './instants.ts'
 import { type Served, Service, type ServiceParts } from './service.ts'
+import type { TreeRoot } from './tree.ts'
 
-export interface ReignParts extends Omit<ServiceParts, 'lastMs'> {
+export interface ReignParts extends Omit<ServiceParts, 'lastMs' | 'announce'> {
   /** What others take for our sign of life. */
   readonly liveness: Server | undefined
   /** Call back with each renewal; the function returned ends that. */
@@ -47,15 +48,13 @@ export class Reign {
 
   /** Resolves when no process is left. Rejects, then too, when no guard can be started. */
   async run(): Promise<Served> {
-    const { guardian, liveness, onRenewed } = this.#parts
+    const { guardian, onRenewed } = this.#parts
     const off = onRenewed(() => {
-      const until = this.#lastInstant()
+      // Before that it holds nothing yet.
+      const until = this.#until && this.#lastInstant()
       if (until) guardian.extend(until)
     })
     try {
-      const until = this.#lastInstant()
-      if (!until) return { type: 'lost' }
-      if (!(await guardian.hold(until, liveness))) return { type: 'lost' }
       const served = await this.#serve()
       // Losing what was only held on to loses nothing.
       if (served.type === 'ended') await this.#sleep(this.#wonAt + this.#parts.plan.holdMs - performance.now())
@@ -74,12 +73,24 @@ export class Reign {
     return this.#until
   }
 
+  /** The first tree comes with all that the guard has to hold. */
+  async #announce(root: TreeRoot): Promise<boolean> {
+    const { guardian, liveness } = this.#parts
+    if (this.#until) return guardian.expect(root)
+    const until = this.#lastInstant()
+    return until !== undefined && guardian.hold(until, liveness, root)
+  }
+
   /** One child, or with `keep` one after the other. */
   async #serve(): Promise<Served> {
     const { plan, tenure } = this.#parts
     for (let quick = 0; ; ) {
       const begun = performance.now()
-      this.#service = new Service({ ...this.#parts, lastMs: () => (this.#until ? leftMs(this.#until) : 0) })
+      this.#service = new Service({
+        ...this.#parts,
+        announce: (root) => this.#announce(root),
+        lastMs: () => (this.#until ? leftMs(this.#until) : 0),
+      })
       // It may have come before there was anybody to tell.
       if (this.#signal) this.#service.heard(this.#signal, true)
       const served = await this.#service.run()

@@ -25,6 +25,8 @@ export interface ServiceParts {
   readonly talk: Talk
   /** The session of this process. */
   readonly session: number
+  /** Let the guard know of the tree before it begins; false when there is no guard any more. */
+  readonly announce: (root: TreeRoot) => Promise<boolean>
   /** Leadership is lost, and this is done about it. */
   readonly tellLost: (measures: string) => void
   /** How long the tree may still live if leadership is lost now, in milliseconds. */
@@ -64,9 +66,9 @@ export class Service {
 
   /** Resolves when no process is left. */
   async run(): Promise<Served> {
-    const { guardian, tenure } = this.#parts
-    await guardian.expect(this.#root)
-    const refused = this.#refusal()
+    const { guardian, tenure, announce } = this.#parts
+    const isExpected = await announce(this.#root)
+    const refused = this.#refusal() ?? (isExpected ? undefined : { type: 'lost' as const })
     if (refused) return refused
     const lose = () => this.#lose()
     tenure.signal.addEventListener('abort', lose)

@@ -7,7 +7,7 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { isErrno } from './output.ts'
-import { environmentHas, type Process, processes } from './processes.ts'
+import { environmentHas, type Process, processes, processOf } from './processes.ts'
 
 /** The variable that carries the marks: a run within a run adds its own to those that are there. */
 export const MARK_NAME = 'TENURE_RUN'
@@ -27,6 +27,8 @@ export class ProcessTree {
   readonly #root: TreeRoot
   readonly #sessions = new Set<number>()
   #group: number | undefined
+  /** When the first process of the tree was started: all others are younger. */
+  #since = 0
 
   constructor(root: TreeRoot) {
     this.#root = root
@@ -35,6 +37,7 @@ export class ProcessTree {
   /** From now on the process group of the child is known. */
   lead(group: number): void {
     this.#group = group
+    this.#since = processOf(group)?.startedAt ?? 0
   }
 
   /** Pass a signal on to the process group of the child. */
@@ -42,12 +45,12 @@ export class ProcessTree {
     if (this.#group !== undefined) send(-this.#group, signal)
   }
 
-  /** Send a signal to every process of the tree, wherever it went. Returns how many there were. */
-  signal(signal: NodeJS.Signals): number {
+  /** Send a signal to every process of the tree, wherever it went. Returns who they were. */
+  signal(signal: NodeJS.Signals): readonly Process[] {
     // Looked up before anybody ends: whoever has lost its parent can no longer be told by descent.
     const members = this.members()
     for (const { pid } of members) send(pid, signal)
-    return members.length
+    return members
   }
 
   /** Send a signal to those alone that left the process group of the child. */
@@ -55,8 +58,8 @@ export class ProcessTree {
     for (const { pid, group } of this.members()) if (group !== this.#group) send(pid, signal)
   }
 
-  /** SIGKILL to every process of the tree. Returns how many there were. */
-  kill(): number {
+  /** SIGKILL to every process of the tree. Returns who they were. */
+  kill(): readonly Process[] {
     // Held still at once, so that nothing is written and nothing forks while the rest is looked up.
     this.forward('SIGSTOP')
     return this.signal('SIGKILL')
@@ -64,7 +67,7 @@ export class ProcessTree {
 
   /** The living processes of the tree, by a fresh look. */
   members(): readonly Process[] {
-    const all = processes().filter(({ pid }) => pid !== process.pid)
+    const all = processes().filter(({ pid, startedAt }) => pid !== process.pid && startedAt >= this.#since)
     const found = new Set<Process>()
     const pids = new Set<number>()
     const take = (one: Process) => {
@@ -84,14 +87,25 @@ export class ProcessTree {
 
   /** Resolves when no process of the tree is left. While `kill` says so, each one found is ended at once. */
   async gone(kill: () => boolean): Promise<void> {
-    // One look can miss a process that is just exchanging its program for another; two in a row do not.
-    for (let clean = 0, pauseMs = FIRST_PAUSE_MS; ; ) {
+    for (let clean = 0, looks = 1, pauseMs = 5; ; looks++) {
       const killing = kill()
-      const left = killing ? this.kill() : this.members().length
-      clean = left === 0 ? clean + 1 : 0
-      if (clean === 2) return
-      await pause(clean > 0 ? FIRST_PAUSE_MS : pauseMs)
+      const found = this.#look(killing)
+      clean = found?.length === 0 ? clean + 1 : 0
+      // A look can miss a process that is just exchanging its program for another: it takes two. Whoever was seen by one
+      // of them has been killed, or has to be missed by both.
+      if (clean === 2 || (clean === 1 && killing && looks > 1)) return
+      await ended(found ?? [], clean > 0 ? FIRST_PAUSE_MS : pauseMs)
       pauseMs = Math.min(pauseMs * 2, killing ? LAST_PAUSE_MS.killing : LAST_PAUSE_MS.waiting)
+    }
+  }
+
+  /** `undefined`: a host that cannot be looked at, e.g. for want of descriptors, has not shown that nobody is there. */
+  #look(killing: boolean): readonly Process[] | undefined {
+    try {
+      return killing ? this.kill() : this.members()
+    } catch (thrown) {
+      if (isErrno(thrown, 'EMFILE', 'ENFILE', 'ENOMEM')) return undefined
+      throw thrown
     }
   }
 
@@ -100,6 +114,13 @@ export class ProcessTree {
     if (!all.some(({ group }) => group === this.#group)) this.#group = undefined
     for (const known of this.#sessions) if (!all.some(({ session }) => session === known)) this.#sessions.delete(known)
   }
+}
+
+/** Wait until these have ended, or for so long; a moment at least. */
+async function ended(found: readonly Process[], mostMs: number): Promise<void> {
+  const until = performance.now() + mostMs
+  do await pause(FIRST_PAUSE_MS)
+  while (performance.now() < until && (found.length === 0 || found.some(({ pid }) => processOf(pid))))
 }
 
 /** Signal a process that may have ended. */

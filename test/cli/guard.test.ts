@@ -13,10 +13,10 @@ import { isAlive, kill, linesOf, place, stateOf, type Tenure, until } from './ha
 const here = place()
 const times = ['--ttl', '2s', '--margin', '900ms', '--kill-after', '300ms']
 
-/** A child that writes down the host's time, again and again, and whether it was told to end. */
+/** A child that writes down the time, again and again, and whether it was told to end. */
 const diary = `
 const { appendFileSync } = require('node:fs')
-const note = (what) => appendFileSync(process.env.DIARY, what + ' ' + Number(process.hrtime.bigint()) / 1e6 + '\\n')
+const note = (what) => appendFileSync(process.env.DIARY, what + ' ' + Date.now() + '\\n')
 process.on('SIGTERM', () => { note('term'); if (process.env.POLITE) process.exit(0) })
 note('start')
 setInterval(() => note('beat'), 5)
@@ -68,12 +68,14 @@ describe('a forced loss', () => {
     expect(one.err).toMatch(/lost x \(expired\): SIGTERM to its processes, SIGKILL in \d+ms/)
     const told = entries().find(({ what }) => what === 'term')?.at ?? 0
     const last = entries().at(-1)?.at ?? 0
-    const start = entries()[0]?.at ?? 0
-    // The one good renewal left within a renewal interval (2 s) of the win; its deadline is 6 * 0.99 - 2.4 s later.
-    expect(told - start).toBeGreaterThan(3000)
-    // Within 800 ms, less what the timers were late by.
-    expect(last - told).toBeGreaterThan(300)
-    expect(last - start).toBeLessThan(8000)
+    // A token is the time of the win. The bid left a moment before; its deadline is 6 * 0.99 - 2.4 s later, and the one
+    // good renewal, within 2 s of the win, has put it off.
+    const won = Number(/token (\d+)/.exec(one.err)?.[1]) / 1000
+    expect(told - won).toBeGreaterThan(3000)
+    // 800 ms, less what the first of them was late by.
+    expect(last - told).toBeGreaterThan(200)
+    // Nobody else may win before the last good renewal is a ttl old.
+    expect(last - won).toBeLessThan(2000 + 6000)
   })
 
   test('a child that ends politely with 0 when told: still 80, never 0', async () => {
@@ -156,18 +158,21 @@ describe('a forced loss', () => {
 })
 
 describe('the guard', () => {
-  test('keeps a healthy child alive over many ttl, with a renewal each', async () => {
-    const { one, entries } = await diarist(['--ttl', '1s'])
-    await one.says(/(.*renewed\n){10}/)
+  test('keeps a healthy child alive for longer than any ttl, with a renewal each', async () => {
+    const { one, entries } = await diarist(['--ttl', '2s'])
+    const span = () => (entries().at(-1)?.at ?? 0) - (entries()[0]?.at ?? 0)
+    await until(
+      () => span() > 5000,
+      () => `more than two ttl of beats, after ${span()} ms: ${one.err}`,
+    )
     expect(one.process.exitCode).toBeNull()
-    const times = entries().map(({ at }) => at)
-    expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThan(2500)
+    expect(one.err.match(/renewed/g)?.length).toBeGreaterThan(3)
   })
 
   test('a frozen supervisor: the tree is gone before its lease can be taken; on waking it exits with 80', async () => {
     const { one, entries } = await diarist(times)
     await one.says(/renewed/)
-    const frozenAt = Number(process.hrtime.bigint()) / 1e6
+    const frozenAt = Date.now()
     one.kill('SIGSTOP')
     await until(
       () => !isAlive(one.guardPid),
@@ -219,7 +224,7 @@ describe('the guard', () => {
       () => here.left().length === 0,
       () => `the end of ${here.left()}`,
     )
-    expect(one.err).toContain('its supervisor has ended; what it ran was ended')
+    expect(one.err).toContain('its supervisor has ended; what it ran is ended')
   })
 
   test('dies while its supervisor waits: another one serves', async () => {
@@ -291,7 +296,7 @@ const mutants: readonly [name: string, kind: string, planted: readonly Fault[]][
 
 describe('planted faults are caught', () => {
   test.each(mutants)('%s', { timeout: 200_000 }, async (_, kind, planted) => {
-    const world = await openWorld(planted)
+    const world = await openWorld(planted, 10_000)
     try {
       await expect(world.round(kind)).rejects.toThrow(/of an old tree wrote after a new one had begun|waited/)
     } finally {

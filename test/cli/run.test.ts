@@ -119,11 +119,16 @@ describe('not elected', () => {
   })
 
   test('without either: waits for ever', async () => {
-    const first = await leader('x', ['--ttl', '1s'])
-    const second = here.tenure(['run', 'x', '-v', '--ttl', '1s', '--', 'echo', 'ran'])
+    const first = await leader('x', ['--ttl', '2s'])
+    const second = here.tenure(['run', 'x', '-v', '--ttl', '2s', '--', 'echo', 'ran'])
     await second.says(/waiting for x/)
-    // Four ttl: all timers of both have gone round.
-    await new Promise((resolve) => setTimeout(resolve, 4000))
+    // More than two ttl: all timers of both have gone round.
+    const count = () => first.err.match(/renewed/g)?.length ?? 0
+    const before = count()
+    await until(
+      () => count() > before + 7,
+      () => `renewals, stderr: ${first.err}`,
+    )
     expect(second.process.exitCode).toBeNull()
     first.kill('SIGTERM')
     expect((await second.exited).code).toBe(0)
@@ -261,7 +266,7 @@ describe('talk', () => {
 
   test('a stderr that is closed does not end an election', async () => {
     const done = here.file('done')
-    const one = here.tenure(['run', 'x', '-v', '--ttl', '1s', '--', 'sh', '-c', `sleep 2; touch ${done}`])
+    const one = here.tenure(['run', 'x', '-v', '--', 'sh', '-c', `sleep 1; touch ${done}`])
     await one.says(/leading x/)
     one.process.stderr?.destroy()
     expect(await one.exited).toEqual({ code: 0, signal: null })

@@ -69,18 +69,18 @@ describe('while the child runs', () => {
       'run',
       'x',
       '--ttl',
-      '1s',
+      '3s',
       '--',
       'sh',
       '-c',
-      `trap 'sleep 4; echo end >> ${log}; exit 0' TERM; echo ready >> ${log}; while :; do sleep 0.05; done`,
+      `trap 'sleep 5; echo end >> ${log}; exit 0' TERM; echo ready >> ${log}; while :; do sleep 0.05; done`,
     ])
     await until(
       () => linesOf(log).includes('ready'),
       () => 'the child',
     )
     one.kill('SIGTERM')
-    const next = await here.ended(['run', 'x', '--ttl', '1s', '--', 'sh', '-c', `echo next >> ${log}`])
+    const next = await here.ended(['run', 'x', '--ttl', '3s', '--', 'sh', '-c', `echo next >> ${log}`])
     expect(next.code).toBe(0)
     expect((await one.exited).code).toBe(0)
     expect(linesOf(log)).toEqual(['ready', 'end', 'next'])
@@ -98,12 +98,12 @@ describe('while the child runs', () => {
   })
 
   test('without --drain a child that ignores SIGTERM is waited for, leading', async () => {
-    const one = here.tenure(['run', 'x', '-v', '--ttl', '1s', '--', 'sh', '-c', 'trap "" TERM; echo ready; while :; do sleep 1; done'])
+    const one = here.tenure(['run', 'x', '-v', '--ttl', '3s', '--', 'sh', '-c', 'trap "" TERM; echo ready; while :; do sleep 1; done'])
     await one.prints(/ready/)
     one.kill('SIGTERM')
     await one.says(/(.*renewed\n){4}/)
     expect(one.process.exitCode).toBeNull()
-    expect((await here.ended(['run', 'x', '--try', '--ttl', '1s', '--', 'true'])).code).toBe(75)
+    expect((await here.ended(['run', 'x', '--try', '--ttl', '3s', '--', 'true'])).code).toBe(75)
   })
 
   test('with --keep and --on-lost restart: no child is started after a signal', async () => {
