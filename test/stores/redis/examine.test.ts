@@ -1,0 +1,59 @@
+/** What a doctor finds: the level, and every setting that could cost somebody a lease. */
+
+import { afterEach, describe, expect, test } from 'vitest'
+import { examine } from '../../../src/stores/redis.ts'
+import { startWatched } from '../../harness/redis.ts'
+import type { Server } from '../../harness/server.ts'
+import { findServer, startRedis } from '../../harness/servers.ts'
+import { drivers, operating, outcome, patient } from './lab.ts'
+
+describe.skipIf(!findServer('redis')).each(drivers)('%s', (_name, client) => {
+  let server: Server | undefined
+  afterEach(async () => {
+    await server?.close()
+    server = undefined
+  })
+
+  test.each([
+    ['A', [], ['--appendonly', 'yes', '--appendfsync', 'always']],
+    ['B', [/forget its newest writes.*appendfsync everysec/], ['--appendonly', 'yes']],
+    ['B', [/forget its newest writes.*appendonly no/], ['--save', '60', '1']],
+    ['C', [/maxmemory-policy is volatile-lru/, /forget/], ['--maxmemory', '50mb', '--maxmemory-policy', 'volatile-lru']],
+    ['A', [/memory is limited to 50.00M/], ['--appendonly', 'yes', '--appendfsync', 'always', '--maxmemory', '50mb']],
+  ] as const)('level %s, and finds %s', async (level, messages, options) => {
+    server = await startRedis(...options)
+    const found = await examine(client(server.port), patient())
+    expect(found.level).toBe(level)
+    expect(found.findings.map(({ message }) => message)).toEqual(messages.map((message) => expect.stringMatching(message)))
+    expect(found.facts.find(({ name }) => name === 'server')?.value).toMatch(/^redis \d/)
+    expect(await operating(server.port, (operator) => operator.call('DBSIZE'))).toBe(0)
+  })
+
+  test('level B with a replica', async () => {
+    const watched = await startWatched('--appendonly', 'yes', '--appendfsync', 'always')
+    const found = await examine(client(watched.primary.port), patient())
+    const replica = await examine(client(watched.replica.port), patient())
+    await watched.close()
+    expect(found).toMatchObject({ level: 'B', findings: [{ message: expect.stringContaining('replicas are connected') }] })
+    expect(replica).toMatchObject({ level: 'C', findings: [{ message: 'the server is a replica' }] })
+  })
+
+  test('says what it is not told, and what cannot be heard', async () => {
+    server = await startRedis('--appendonly', 'yes', '--appendfsync', 'always')
+    const user = { username: 'app', password: 'sesame' }
+    await operating(server.port, (operator) => operator.acl('SETUSER', 'app', 'on', '>sesame', '~*', '+@all', '-config', '-subscribe'))
+    const found = await examine(client(server.port, user), patient())
+    expect(found.level).toBe('B')
+    expect(found.findings.map(({ message }) => message)).toEqual([
+      expect.stringContaining('CONFIG is refused'),
+      expect.stringContaining('releases cannot be heard: NOPERM'),
+    ])
+  })
+
+  test('rejects like the store', async () => {
+    server = await startRedis()
+    await operating(server.port, (operator) => operator.config('SET', 'requirepass', 'sesame'))
+    expect(await outcome(examine(client(server.port), patient()))).toMatchObject({ code: 'store-denied' })
+    expect(await outcome(examine(client(server.port), AbortSignal.abort()))).toMatchObject({ code: 'store-unreachable' })
+  })
+})
