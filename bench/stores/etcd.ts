@@ -5,6 +5,7 @@
  */
 
 import { type ChildProcess, fork } from 'node:child_process'
+import { setMaxListeners } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Candidate, type LeaseStore } from '../../src/index.ts'
 import { encode, oldestOf, rangeOf, untouched } from '../../src/stores/etcd/wire.ts'
@@ -13,6 +14,7 @@ import { startProxy } from '../../test/harness/proxy.ts'
 import { type Server, startEtcd } from '../../test/harness/servers.ts'
 
 const patient = new AbortController().signal
+setMaxListeners(0, patient)
 const now = () => Number(process.hrtime.bigint()) / 1e6
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const percentile = (all: readonly number[], p: number) => {

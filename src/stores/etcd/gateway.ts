@@ -171,13 +171,14 @@ export class Gateway {
   async #tokenFor(endpoint: string, signal: AbortSignal): Promise<string | undefined> {
     const { login } = this.#settings
     if (!login || this.#tokenless || this.#token !== undefined) return this.#token
-    this.#login ??= new Joint(async (joint) => {
-      try {
-        await this.#authenticate(endpoint, login, joint)
-      } finally {
-        this.#login = undefined
-      }
-    })
+    if (!this.#login || this.#login.abandoned) {
+      const own: Joint<void> = new Joint((joint) =>
+        this.#authenticate(endpoint, login, joint).finally(() => {
+          if (this.#login === own) this.#login = undefined
+        }),
+      )
+      this.#login = own
+    }
     await this.#login.join(signal)
     return this.#token
   }

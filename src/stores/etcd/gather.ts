@@ -17,12 +17,15 @@ export class Gathering<T> {
   }
 
   join(signal: AbortSignal): Promise<T> {
-    this.#waiting ??= new Joint(async (joint) => {
-      await new Promise<void>((resolve) => this.#clock.afterPending(resolve))
-      this.#waiting = undefined
-      joint.throwIfAborted()
-      return this.#run(joint)
-    })
+    if (!this.#waiting || this.#waiting.abandoned) {
+      const own: Joint<T> = new Joint(async (joint) => {
+        await new Promise<void>((resolve) => this.#clock.afterPending(resolve))
+        if (this.#waiting === own) this.#waiting = undefined
+        joint.throwIfAborted()
+        return this.#run(joint)
+      })
+      this.#waiting = own
+    }
     return this.#waiting.join(signal)
   }
 }
@@ -35,6 +38,11 @@ export class Joint<T> {
 
   constructor(run: (signal: AbortSignal) => Promise<T>) {
     this.#outcome = run(this.#controller.signal)
+  }
+
+  /** All who waited have given up, and so has it: nobody may join any more. */
+  get abandoned(): boolean {
+    return this.#controller.signal.aborted
   }
 
   join(signal: AbortSignal): Promise<T> {
