@@ -6,6 +6,7 @@
 import { describeValue } from '../errors.ts'
 import { openEtcd } from './connect-etcd.ts'
 import { decoded, openFile } from './connect-file.ts'
+import { openPostgres } from './connect-postgres.ts'
 import { openRedis } from './connect-redis.ts'
 import type { Address, Connected } from './connected.ts'
 import { misconfigured } from './exit-codes.ts'
@@ -16,6 +17,8 @@ const schemes: Readonly<Record<string, Open>> = {
   file: openFile,
   etcd: openEtcd,
   etcds: openEtcd,
+  postgres: openPostgres,
+  postgresql: openPostgres,
   redis: openRedis,
   rediss: openRedis,
 }

@@ -22,6 +22,7 @@ import { Watches } from './postgres/watches.ts'
 import { within } from './shared/bounded.ts'
 
 export type { PostgresClient } from './postgres/connections.ts'
+export { examine } from './postgres/examine.ts'
 export { fenced, type PgTransaction, type PostgresJsTransaction } from './postgres/fenced.ts'
 export type { PgClient, PgPool } from './postgres/pg-pool.ts'
 export type { PostgresJs } from './postgres/postgres-js.ts'

@@ -163,6 +163,14 @@ describe.skipIf(!available)('connections', () => {
       await bench.admin.query("CREATE ROLE locked LOGIN PASSWORD 'right'")
       await bench.hba('host all locked 127.0.0.1/32 scram-sha-256')
       const { port } = bench.server
+      const refused = async () => {
+        const pool = bench.pool(port, { user: 'locked' })
+        return pool.connect().then(
+          (client) => client.release(true) ?? false,
+          () => true,
+        )
+      }
+      await until('the server has read its rules', refused)
       const wrong = await refusal(bench.pool(port, { user: 'locked', password: 'hunter2' }))
       expect(wrong.code).toBe('store-denied')
       expect(wrong.message).toMatch(/^postgres: connecting failed: password authentication failed for user "locked" \(28P01\). Check/)

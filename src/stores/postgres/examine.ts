@@ -1,0 +1,132 @@
+/** What `tenure doctor` tells about a Postgres server. Reads, and writes nothing. */
+
+import { type Clock, systemClock } from '../../clock.ts'
+import { TenureError } from '../../errors.ts'
+import { within } from '../shared/bounded.ts'
+import type { Examination, Fact, Finding } from '../shared/examination.ts'
+import type { Statement } from '../shared/sql.ts'
+import { driverOf, type PostgresClient } from './connections.ts'
+import { Line } from './line.ts'
+import { arrayOf } from './rows.ts'
+import type { Row, Session } from './session.ts'
+
+/** Each is asked for by name, and told as text. */
+const questions = {
+  version: "current_setting('server_version')",
+  table:
+    "(SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('tenure_lease'))",
+  persistence: "(SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass('tenure_lease'))",
+  rights: `CASE WHEN to_regclass('tenure_lease') IS NOT NULL THEN
+    (has_table_privilege('tenure_lease', 'SELECT') AND has_table_privilege('tenure_lease', 'INSERT') AND has_table_privilege('tenure_lease', 'UPDATE'))::text END`,
+  fsync: "current_setting('fsync')",
+  fullPages: "current_setting('full_page_writes')",
+  commit: "current_setting('synchronous_commit')",
+  synchronous: "current_setting('synchronous_standby_names')",
+  standbys: '(SELECT count(*)::text FROM pg_stat_replication)',
+  readOnly: "current_setting('default_transaction_read_only')",
+  idleTimeout: "current_setting('idle_session_timeout', true)",
+  most: "current_setting('max_connections')",
+  used: "(SELECT count(*)::text FROM pg_stat_activity WHERE backend_type = 'client backend')",
+} as const
+
+type Answers = Readonly<Record<keyof typeof questions, string | null>>
+
+const statement: Statement = { name: 'tenure_examine', text: `SELECT ${Object.values(questions).join(', ')}` }
+
+const EXAMINE_MS = 10_000
+
+/** Rejects like the store where the server cannot be reached. */
+export async function examine(client: PostgresClient, signal: AbortSignal, clock: Clock = systemClock): Promise<Examination> {
+  const store = 'postgres'
+  const line = new Line({ store, clock, driver: driverOf(client, { store, clock, sessions: 2 }) })
+  const limits = { verb: 'examine', signal, limitMs: EXAMINE_MS }
+  const ask = async (session: Session) => {
+    const [row = []] = await session.query(statement, [])
+    return { answers: answersOf(row), session }
+  }
+  const { answers, session } = await line.use(limits, ask).finally(() => line.close())
+  const findings = [...unfit(answers, session), ...doubtful(answers), ...notes(answers, session)]
+  return { level: levelOf(answers), facts: factsOf(answers, session), findings }
+}
+
+function answersOf(row: Row): Answers {
+  return Object.fromEntries(Object.keys(questions).map((name, index) => [name, row[index] ?? null])) as Answers
+}
+
+function levelOf({ persistence, fsync, fullPages, standbys, synchronous }: Answers): Examination['level'] {
+  if (persistence !== null && persistence !== 'p') return 'C'
+  const durable = fsync === 'on' && fullPages === 'on'
+  return durable && standbys === '0' && synchronous === '' ? 'A' : 'B'
+}
+
+function factsOf(answers: Answers, { pooled }: Session): readonly Fact[] {
+  return [
+    { name: 'version', value: answers.version ?? 'unknown' },
+    { name: 'table', value: answers.table ?? 'missing' },
+    { name: 'fsync', value: answers.fsync ?? 'unknown' },
+    { name: 'synchronous_commit', value: answers.commit ?? 'unknown' },
+    { name: 'standbys', value: answers.standbys ?? 'unknown' },
+    { name: 'connections', value: `${answers.used} of ${answers.most}` },
+    { name: 'releases', value: pooled ? 'found by polling' : 'told by LISTEN' },
+  ]
+}
+
+function unfit({ table, persistence, rights, readOnly }: Answers, { recovering }: Session): Finding[] {
+  const findings: Finding[] = []
+  const error = (message: string, advice: string) => findings.push({ severity: 'error', message, advice })
+  if (recovering) error('the server is a standby and takes no writes', 'connect to the primary')
+  else if (readOnly === 'on') error('default_transaction_read_only is on', 'connect as a user, or to a database, that may write')
+  if (table === null) error('the table tenure_lease is missing', 'run the SQL that `tenure ddl` prints, or call ensureSchema() once')
+  else if (persistence !== 'p') error(`${table} is unlogged: a crash empties it`, 'run ALTER TABLE tenure_lease SET LOGGED')
+  if (rights === 'false') error(`the rights on ${table} do not suffice`, 'grant SELECT, INSERT and UPDATE')
+  return findings
+}
+
+function doubtful({ fsync, fullPages, standbys, synchronous, most, used }: Answers): Finding[] {
+  const findings: Finding[] = []
+  const warning = (message: string, advice: string) => findings.push({ severity: 'warning', message, advice })
+  if (fsync !== 'on') warning('fsync is off', 'after a crash of its host the server may forget who leads, and tokens may fall')
+  if (fullPages !== 'on') warning('full_page_writes is off', 'a crash of the host may damage the table')
+  if (standbys !== '0' || synchronous !== '') {
+    warning(
+      'a standby follows this server',
+      'after a failover two may lead for up to a ttl, the token of a lease that was not replicated may be repeated: guard writes by the token',
+    )
+  }
+  if (Number(most) - Number(used) < 10) warning(`${used} of ${most} connections are in use`, 'each process needs one, and at times two')
+  return findings
+}
+
+function notes({ commit, idleTimeout }: Answers, { pooled }: Session): Finding[] {
+  const findings: Finding[] = []
+  const info = (message: string, advice: string) => findings.push({ severity: 'info', message, advice })
+  if (pooled)
+    info('a pooler stands before the server', 'followers poll every retry interval; connect past it and a handover takes milliseconds')
+  if (commit !== 'on' && commit !== 'remote_apply') info(`synchronous_commit is ${commit}`, 'bids and renewals turn it on for themselves')
+  if (idleTimeout !== null && idleTimeout !== '0') {
+    info(`idle_session_timeout is ${idleTimeout}`, 'it ends the connection that listens, which is then opened again; keep it above the ttl')
+  }
+  return findings
+}
+
+/**
+ * Remove the rows of elections that were only tried. Where deleting is not allowed they stay, and do no harm: nobody
+ * holds them.
+ */
+export async function forget(client: PostgresClient, elections: readonly string[], clock: Clock = systemClock): Promise<void> {
+  const store = 'postgres'
+  const line = new Line({ store, clock, driver: driverOf(client, { store, clock, sessions: 2 }) })
+  const forgetting: Statement = {
+    name: 'tenure_forget',
+    text: 'DELETE FROM tenure_lease WHERE name = ANY($1::text[]) AND expires_at <= clock_timestamp()',
+  }
+  const run = (signal: AbortSignal) =>
+    line.use({ verb: 'forget', signal, limitMs: EXAMINE_MS }, (session) => session.query(forgetting, [arrayOf(elections)]))
+  try {
+    await within(clock, EXAMINE_MS, run)
+  } catch (thrown) {
+    if (!(thrown instanceof TenureError) || thrown.code !== 'store-denied') throw thrown
+  } finally {
+    line.close()
+  }
+}
