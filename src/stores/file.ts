@@ -48,7 +48,7 @@ export interface FileStore extends LeaseStore {
   livenessServer(election: string): Server | undefined
 }
 
-/** What the store stands on; a parameter so that tests can give it a bad disk. */
+/** @internal What the store stands on; a parameter so that tests can give it a bad disk. */
 export interface Ground {
   readonly disk: Disk
   readonly lifelines: Lifelines
