@@ -2,6 +2,7 @@
 
 import { describeValue, maskSecrets, TenureError } from '../errors.ts'
 import type { LeaseStore } from '../index.ts'
+import { forget } from '../stores/postgres/examine.ts'
 import { ddl, examine, type PgPool, type PostgresClient, type PostgresJs, type PostgresStore, postgres } from '../stores/postgres.ts'
 import type { Address, Connected, Finding } from './connected.ts'
 import { misconfigured, Refusal } from './exit-codes.ts'
