@@ -73,7 +73,7 @@ const verbs = {
       const wonAt = now()
       if (lease?.holder === bid.holder && lease.remainingMs > 0) {
         const deadline = askedAt + ttlMs * 0.99
-        if (i % 2) await pause(Math.random() * 5)
+        if (i % 2) await pause(Math.random() * 40)
         terms.push({ fencingToken: lease.fencingToken, askedAt, wonAt, overAt: Math.min(now(), deadline) })
         await store.release(bid, patient)
       } else await pause(Math.random() * 3)
