@@ -5,7 +5,6 @@
  */
 
 import { type ChildProcess, fork } from 'node:child_process'
-import { setMaxListeners } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Candidate, type LeaseStore } from '../../src/index.ts'
 import { encode, oldestOf, rangeOf, untouched } from '../../src/stores/etcd/wire.ts'
@@ -13,8 +12,8 @@ import { etcd } from '../../src/stores/etcd.ts'
 import { startProxy } from '../../test/harness/proxy.ts'
 import { type Server, startEtcd } from '../../test/harness/servers.ts'
 
-const patient = new AbortController().signal
-setMaxListeners(0, patient)
+// As the core does it: one for each call.
+const patient = () => new AbortController().signal
 const now = () => Number(process.hrtime.bigint()) / 1e6
 const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
 const percentile = (all: readonly number[], p: number) => {
@@ -41,7 +40,7 @@ async function bids({ port }: Server): Promise<void> {
     await ask('/v3/kv/txn', { compare: [untouched(range)], success, failure: [{ request_range: oldestOf(range) }] })
   }
   const store = etcd({ endpoints: url })
-  await store.acquire(bidFor('keeps-the-lease', 60_000), patient)
+  await store.acquire(bidFor('keeps-the-lease', 60_000), patient())
   const ratios: number[] = []
   const first: number[] = []
   for (let block = 0; block < 5; block++) {
@@ -52,15 +51,15 @@ async function bids({ port }: Server): Promise<void> {
       times.raw.push(now() - from)
       const bid = bidFor('uncontended', 60_000)
       from = now()
-      await store.acquire(bid, patient)
+      await store.acquire(bid, patient())
       times.ours.push(now() - from)
-      await store.release(bid, patient)
+      await store.release(bid, patient())
       const fresh = etcd({ endpoints: url })
       const own = bidFor('alone', 60_000)
       from = now()
-      await fresh.acquire(own, patient)
+      await fresh.acquire(own, patient())
       times.first.push(now() - from)
-      await fresh.release(own, patient)
+      await fresh.release(own, patient())
     }
     ratios.push(percentile(times.ours, 0.5) / percentile(times.raw, 0.5))
     first.push(percentile(times.first, 0.5) / percentile(times.raw, 0.5))
@@ -290,7 +289,8 @@ async function followers({ port }: Server): Promise<void> {
 
 /** Ten thousand elections in one process: what a round of renewals costs, and what each takes of the heap. */
 async function many({ port }: Server): Promise<void> {
-  const ttlMs = 30_000
+  // Longer than it takes to get ten thousand keys in: nobody renews meanwhile.
+  const ttlMs = 600_000
   const paths: string[] = []
   const store = etcd({
     endpoints: `http://127.0.0.1:${port}`,
@@ -306,13 +306,13 @@ async function many({ port }: Server): Promise<void> {
   const before = heap()
   const bids = Array.from({ length: 10_000 }, (_, i) => bidFor(`many-${i}`, ttlMs))
   let from = now()
-  await Promise.all(bids.map((bid) => store.acquire(bid, patient)))
+  await Promise.all(bids.map((bid) => store.acquire(bid, patient())))
   console.log(`10,000 elections: acquired in ${ms(now() - from)} with ${paths.length} requests`)
   const seconds: number[] = []
   for (let round = 0; round < 10; round++) {
     paths.length = 0
     from = now()
-    const grants = await Promise.all(bids.map((bid) => store.renew(bid, patient)))
+    const grants = await Promise.all(bids.map((bid) => store.renew(bid, patient())))
     seconds.push(now() - from)
     if (round === 0)
       console.log(`10,000 elections: one round renews ${grants.filter((granted) => granted > 0).length} with ${paths.length} requests`)
@@ -320,7 +320,7 @@ async function many({ port }: Server): Promise<void> {
   const each = (heap() - before) / bids.length
   console.log(`10,000 elections: a round takes ${spread(seconds)}; heap in the store ${(each / 1000).toFixed(2)} kB each`)
   from = now()
-  await Promise.all(bids.map((bid) => store.release(bid, patient)))
+  await Promise.all(bids.map((bid) => store.release(bid, patient())))
   console.log(`10,000 elections: released in ${ms(now() - from)}`)
   const standing = heap()
   const candidates = Array.from({ length: 10_000 }, (_, i) => new Candidate({ election: `stand-${i}`, store, ttlMs: 60_000 }))
