@@ -11,10 +11,25 @@ Map.groupBy ??= (items, keyOf) => {
   return groups
 }
 
+/** Tests of real processes, files and servers: one file after the other, so that they share the machine with nobody. */
+const real = [
+  'test/cli/**/*.test.ts',
+  'test/harness/**/*.test.ts',
+  'test/scenarios/**/*.test.ts',
+  'test/stores/*/**/*.test.ts',
+  'test/stores/!(memory).test.ts',
+]
+const common = { testTimeout: 30_000, hookTimeout: 60_000 }
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
+    projects: [
+      {
+        test: { ...common, name: 'pure', include: ['test/**/*.test.ts'], exclude: real, sequence: { groupOrder: 0 } },
+      },
+      {
+        test: { ...common, name: 'real', include: real, fileParallelism: false, sequence: { groupOrder: 1 } },
+      },
+    ],
   },
 })

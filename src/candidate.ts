@@ -9,8 +9,9 @@ import { Engine, isOut, isOverrun } from './engine.ts'
 import { Envoy } from './envoy.ts'
 import { messageOf, TenureError } from './errors.ts'
 import { type CandidateEvents, Emitter, type Leader, type Listener } from './events.ts'
-import { Knowledge } from './knowledge.ts'
+import { Knowledge, seenOf } from './knowledge.ts'
 import { type CandidateOptions, type Settings, settingsOf, whole } from './options.ts'
+import { Standing } from './standing.ts'
 import type { Lease } from './store.ts'
 import { type StepDownOptions, Tenure } from './tenure.ts'
 import { backoffMs } from './timing.ts'
@@ -22,16 +23,6 @@ interface Reign {
   readonly attempt: number
   readonly tenure: Tenure
   begun: boolean
-}
-
-/** From `start()` until `stop()` has done all it does. */
-interface Standing {
-  readonly first: Promise<void>
-  readonly resolve: () => void
-  readonly reject: (error: TenureError) => void
-  readonly unlisten: () => void
-  answered: boolean
-  refusal: TenureError | undefined
 }
 
 /**
@@ -183,18 +174,10 @@ export class Candidate {
   }
 
   #stand(): Standing {
-    const { signal } = this.#settings
-    const stop = () => void this.stop()
-    signal?.addEventListener('abort', stop)
-    let resolve = () => {}
-    let reject: (error: TenureError) => void = () => {}
-    const first = new Promise<void>((done, failed) => {
-      resolve = done
-      reject = failed
-    })
+    const standing = new Standing(this.#settings.signal, () => void this.stop())
     this.#watch.start()
     this.#engine.tell({ type: 'start' })
-    return { first, resolve, reject, unlisten: () => signal?.removeEventListener('abort', stop), answered: false, refusal: undefined }
+    return standing
   }
 
   async #leave(): Promise<void> {
@@ -236,7 +219,7 @@ export class Candidate {
     }
     this.#engine.tell(answer)
     this.#tellRenewed(answer)
-    this.#firstAnswered()
+    this.#standing?.answer()
     this.#watch.storeAnswered()
   }
 
@@ -264,13 +247,7 @@ export class Candidate {
     // A store that refuses to serve is told of by `start()`, once.
     if (this.#standing?.refusal) return
     this.#troubles.report(error, { election: this.election, candidate: this.id })
-    this.#firstAnswered()
-  }
-
-  #firstAnswered(): void {
-    if (!this.#standing || this.#standing.answered) return
-    this.#standing.answered = true
-    this.#standing.resolve()
+    this.#standing?.answer()
   }
 
   #elect(attempt: number, fencingToken: number): void {
@@ -351,14 +328,7 @@ export class Candidate {
 
   #learned(lease: Lease | undefined, call: Call): void {
     if (this.#engine.state.role === 'leading') return
-    const seen = lease && {
-      candidate: lease.candidate,
-      fencingToken: lease.fencingToken,
-      advert: lease.advert,
-      heldMs: lease.heldMs,
-      isMe: false,
-    }
-    this.#know(seen, call.sent.mono)
+    this.#know(seenOf(lease), call.sent.mono)
   }
 
   #know(seen: Parameters<Knowledge['learn']>[0], askedAt: number): void {

@@ -5,13 +5,21 @@
 
 import type { Clock } from './clock.ts'
 import type { Leader } from './events.ts'
+import type { Lease } from './store.ts'
 
-interface Seen {
+export interface Seen {
   readonly candidate: string
   readonly fencingToken: number
   readonly advert: string | undefined
   readonly heldMs: number | undefined
   readonly isMe: boolean
+}
+
+/** What an answer of the store says about somebody else; a lease with nothing left is nobody's. */
+export function seenOf(lease: Lease | undefined): Seen | undefined {
+  if (!lease || lease.remainingMs <= 0) return undefined
+  const { candidate, fencingToken, advert, heldMs } = lease
+  return { candidate, fencingToken, advert, heldMs, isMe: false }
 }
 
 export class Knowledge {

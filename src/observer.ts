@@ -5,7 +5,7 @@
 import { type Clock, systemClock } from './clock.ts'
 import { asStoreError, messageOf, TenureError } from './errors.ts'
 import { Emitter, type Leader } from './events.ts'
-import { Knowledge } from './knowledge.ts'
+import { Knowledge, seenOf } from './knowledge.ts'
 import {
   checkClock,
   checkElection,
@@ -201,10 +201,4 @@ class Observer {
   #report(error: TenureError): void {
     this.#parts.troubles.report(error, { election: this.#parts.election })
   }
-}
-
-function seenOf(lease: Lease | undefined) {
-  if (!lease || lease.remainingMs <= 0) return undefined
-  const { candidate, fencingToken, advert, heldMs } = lease
-  return { candidate, fencingToken, advert, heldMs, isMe: false }
 }

@@ -122,9 +122,9 @@ export const shellMutants: readonly Mutant[] = [
   { name: 'a call that was given up is not aborted', file: envoy, find: '    controller?.abort(error)\n', replace: '' },
   {
     name: 'start() is not told of the first answer',
-    file: candidate,
-    find: '    this.#standing.answered = true\n    this.#standing.resolve()\n',
-    replace: '    this.#standing.answered = true\n',
+    file: 'src/standing.ts',
+    find: '    this.answered = true\n    this.resolve()\n',
+    replace: '    this.answered = true\n',
   },
   {
     name: 'the end of the work is not told',
