@@ -107,6 +107,24 @@ describe.skipIf(!findServer('redis'))('a store that cannot serve says why', () =
       }
     })
 
+    test('a server whose memory is full: who leads goes on, and nobody is elected', async () => {
+      const full = await startRedis(...always)
+      try {
+        const store = redis(client(full.port))
+        const bid = await wins(store, electionName())
+        // Less than it takes by itself.
+        await operating(full.port, (operator) => operator.config('SET', 'maxmemory', '100kb'))
+        expect(await store.renew(bid, patient())).toBe(bid.ttlMs)
+        const refused = await outcome(store.acquire(bidFor(electionName()), patient()))
+        expect(refused).toMatchObject({ code: 'store-unreachable', message: expect.stringContaining('OOM') })
+        await store.release(bid, patient())
+        expect(await store.read(bid.election, patient())).toBeUndefined()
+        await store.close?.()
+      } finally {
+        await full.close()
+      }
+    })
+
     test('a server that is part of a Cluster, asked by a client for one server', async () => {
       const cluster = await startCluster()
       try {
