@@ -144,10 +144,12 @@ class Observer {
         if (ended.aborted) return
         this.#watch.storeAnswered()
         failures = 0
-        const changed = this.#knowledge.learn(seenOf(lease), askedAt)
+        const seen = seenOf(lease)
+        const changed = this.#knowledge.learn(seen, askedAt)
         if (changed || !told) yield this.#knowledge.leader()
         told = true
-        pauseMs = lookAgainMs(retryMs, lease?.remainingMs, this.#watched, clock.random())
+        // Where nothing is left nobody leads, although the record still stands: there is no end to wait for.
+        pauseMs = lookAgainMs(retryMs, seen && lease?.remainingMs, this.#watched, clock.random())
       } catch (thrown) {
         if (ended.aborted) return
         const error = asStoreError(this.#parts.store.name, 'read', thrown)
