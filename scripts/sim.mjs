@@ -1,5 +1,6 @@
-// Runs the simulation: bundles it, because the oldest Node that is supported cannot strip types, and loads the bundle.
-import { mkdirSync } from 'node:fs'
+/** Runs the simulation: bundles it, because the oldest Node that is supported cannot strip types, and loads the bundle. */
+
+import { mkdirSync, rmSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { build } from 'esbuild'
@@ -17,4 +18,8 @@ await build({
   external: ['esbuild'],
   logLevel: 'warning',
 })
-await import(pathToFileURL(outfile).href)
+try {
+  await import(pathToFileURL(outfile).href)
+} finally {
+  rmSync(outfile)
+}

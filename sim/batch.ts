@@ -1,7 +1,10 @@
-/** Many seeds at once: what `main.ts` and the mutants run. */
+/** Many seeds at once: what `main.ts` and the mutants run. The door of a bundle with a fault planted in it. */
 
 import { type Plan, type Profile, planOf } from './plan.ts'
 import { type Result, runPlans } from './run.ts'
+
+export { planOf } from './plan.ts'
+export { runPlan } from './run.ts'
 
 export interface Tally {
   seeds: number

@@ -3,7 +3,7 @@
  * while it is read; where the snippet is not found exactly once the build fails, so that no mutant dies in silence.
  */
 
-import { mkdirSync, readFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { relative, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { build, type Plugin } from 'esbuild'
@@ -30,7 +30,7 @@ const OUT = '.tmp/sim'
 export async function load<Module>(entry: string, planting?: Planting): Promise<Module> {
   mkdirSync(OUT, { recursive: true })
   const outfile = resolve(OUT, `${planting?.name.replaceAll(/[^a-z0-9]+/gi, '-') ?? 'plain'}-${process.pid}.mjs`)
-  const planted = { done: false }
+  const plug = { done: false }
   await build({
     entryPoints: [entry],
     outfile,
@@ -40,28 +40,35 @@ export async function load<Module>(entry: string, planting?: Planting): Promise<
     target: 'node20',
     logLevel: 'silent',
     external: ['esbuild'],
-    plugins: planting ? [plant(planting, planted)] : [],
+    plugins: planting ? [plant(planting, plug)] : [],
   })
-  if (planting && !planted.done) throw new Error(`mutant "${planting.name}": ${planting.file} is no part of ${entry}`)
-  return (await import(pathToFileURL(outfile).href)) as Module
+  if (planting && !plug.done) throw new Error(`mutant "${planting.name}": ${planting.file} is no part of ${entry}`)
+  try {
+    return (await import(pathToFileURL(outfile).href)) as Module
+  } finally {
+    rmSync(outfile)
+  }
 }
 
-function plant(planting: Planting, planted: { done: boolean }): Plugin {
-  const { name, file, find, replace, also = [] } = planting
+/** The source of a file with a fault planted. Throws unless each of its snippets is found exactly once. */
+export function planted({ name, file, find, replace, also = [] }: Planting): string {
+  let source = readFileSync(file, 'utf8')
+  for (const snippet of [{ find, replace }, ...also]) {
+    const count = source.split(snippet.find).length - 1
+    if (count !== 1) throw new Error(`mutant "${name}": expected its snippet once in ${file}, found it ${count} times: ${snippet.find}`)
+    source = source.replace(snippet.find, () => snippet.replace)
+  }
+  return source
+}
+
+function plant(planting: Planting, plug: { done: boolean }): Plugin {
   return {
     name: 'plant',
     setup({ onLoad }) {
       onLoad({ filter: /\.ts$/ }, ({ path }) => {
-        if (relative(process.cwd(), path) !== file) return undefined
-        let contents = readFileSync(path, 'utf8')
-        for (const snippet of [{ find, replace }, ...also]) {
-          const count = contents.split(snippet.find).length - 1
-          if (count !== 1)
-            throw new Error(`mutant "${name}": expected its snippet once in ${file}, found it ${count} times: ${snippet.find}`)
-          contents = contents.replace(snippet.find, () => snippet.replace)
-        }
-        planted.done = true
-        return { contents, loader: 'ts' }
+        if (relative(process.cwd(), path) !== planting.file) return undefined
+        plug.done = true
+        return { contents: planted(planting), loader: 'ts' }
       })
     },
   }

@@ -1,9 +1,10 @@
 /**
  * The processes, the network, the store and those who watch: everything a plan describes, wired up. It may assume that
- * only scripts (`injector.ts`, `episodes.ts`) command it.
+ * only scripts (`injector.ts`, `episodes/`) command it.
  */
 
 import { Fence, type Tenure } from '../src/index.ts'
+import { Bystander } from './bystander.ts'
 import { Chance } from './chance.ts'
 import { Member } from './member.ts'
 import { Network } from './network.ts'
@@ -37,6 +38,8 @@ export class Cluster {
   readonly hosts: Host[] = []
   readonly members: Member[] = []
   readonly clients = new Map<Host, Client>()
+  /** Observes the first election. */
+  readonly bystander: Bystander
   /** Everything has healed, and users behave. */
   calm = false
   /** The end: nobody starts again. */
@@ -60,6 +63,8 @@ export class Cluster {
     this.witness = new Witness(checkers(this))
     this.server.committed = (commit) => this.witness.tell('committed', commit)
     world.afterTurn = () => this.#turned()
+    const host = new Host(world, plan, plan.hosts, 0)
+    this.bystander = new Bystander(this, host, this.#connect(host), (token) => this.witness.tell('observed', token))
   }
 
   get elections(): readonly string[] {
@@ -73,8 +78,7 @@ export class Cluster {
     const host = new Host(this.world, this.plan, number, incarnation)
     this.hosts[number] = host
     this.server.fastestObserver = Math.max(this.server.fastestObserver, host.time.rates.mono)
-    const client = makeClient({ world: this.world, plan: this.plan, network: this.network, server: this.server, host })
-    this.clients.set(host, client)
+    const client = this.#connect(host)
     for (let election = 0; election < this.plan.elections; election++) {
       const slot = number * this.plan.elections + election
       const member = new Member(this, slot, host, client.store)
@@ -82,6 +86,13 @@ export class Cluster {
       host.deliver(() => member.start())
     }
     return host
+  }
+
+  /** Give a process its way to the store. */
+  #connect(host: Host): Client {
+    const client = makeClient({ world: this.world, plan: this.plan, network: this.network, server: this.server, host })
+    this.clients.set(host, client)
+    return client
   }
 
   /** The candidate that leads an election, by its own events and clocks, and as the store has it. */
@@ -121,7 +132,7 @@ export class Cluster {
   }
 
   #turned(): void {
-    this.witness.tell('turned')
+    this.witness.turned()
     if (this.#asking) {
       this.#asking = false
       return

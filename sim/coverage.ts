@@ -68,8 +68,7 @@ export function counting({ world }: Cluster): Checker {
       tokens.set(after.holder, after.fencingToken)
     },
     called(call) {
-      const { member, verb, holder, signal } = call
-      signal.addEventListener('abort', () => world.count(`timeout:${verb}`), { once: true })
+      const { member, verb, holder } = call
       if (verb === 'read') world.count('cooledLook')
       if (verb === 'release' && [...member.inFlight].some((other) => other !== call)) world.count('releaseAside')
       const token = tokens.get(holder)
@@ -80,6 +79,7 @@ export function counting({ world }: Cluster): Checker {
     },
     answered(call) {
       const { member, verb, granted, outcome, signal } = call
+      if (signal.aborted) world.count(`timeout:${verb}`)
       if (outcome !== 'resolved') return
       if (signal.aborted) late(call)
       if (verb === 'acquire' && granted !== undefined && renewing.get(member)) world.count('adopted')

@@ -92,6 +92,8 @@ const spell = (chance: Chance, plan: Plan, mostTtls: number): { at: number; forM
   return { at, forMs }
 }
 const host = (chance: Chance, plan: Plan): number => chance.below(plan.hosts)
+/** Or the process that only observes, which is the one after the last. */
+const anybody = (chance: Chance, plan: Plan): number => chance.below(plan.hosts + 1)
 const slot = (chance: Chance, plan: Plan): number => chance.below(plan.hosts * plan.elections)
 const instant = (chance: Chance, plan: Plan): { at: number } => ({ at: Math.round(chance.between(0, plan.horizonMs)) })
 const whole = (low: number, high: number, chance: Chance): number => Math.round(chance.between(low, high))
@@ -102,7 +104,7 @@ const kinds: Record<Fault['kind'], readonly [most: number, draw: Draw]> = {
     4,
     (c, p) => ({
       kind: 'noise',
-      host: c.hit(0.3) ? -1 : host(c, p),
+      host: c.hit(0.3) ? -1 : anybody(c, p),
       lose: c.next() ** 2 * 0.6,
       loseAnswers: c.next() ** 2 * 0.6,
       double: c.next() ** 2 * 0.5,
@@ -114,7 +116,7 @@ const kinds: Record<Fault['kind'], readonly [most: number, draw: Draw]> = {
     4,
     (c, p) => ({
       kind: 'cut',
-      host: host(c, p),
+      host: anybody(c, p),
       ...c.pick<{ up: boolean; down: boolean }>([
         { up: true, down: true },
         { up: true, down: false },
@@ -129,22 +131,22 @@ const kinds: Record<Fault['kind'], readonly [most: number, draw: Draw]> = {
   slow: [3, (c, p) => ({ kind: 'slow', ms: whole(1, p.timing.ttlMs * 0.4, c), ...spell(c, p, 3) })],
   stale: [2, (c, p) => ({ kind: 'stale', ms: whole(1, p.timing.ttlMs * 2, c), ...spell(c, p, 3) })],
   refuse: [2, (c, p) => ({ kind: 'refuse', code: c.pick(['store-denied', 'store-unfit']), ...spell(c, p, 1) })],
-  pause: [6, (c, p) => ({ kind: 'pause', host: host(c, p), ...spell(c, p, 2.5) })],
-  suspend: [3, (c, p) => ({ kind: 'suspend', host: host(c, p), ...spell(c, p, 4) })],
-  freeze: [1, (c, p) => ({ kind: 'freeze', host: host(c, p), ...spell(c, p, 4) })],
+  pause: [6, (c, p) => ({ kind: 'pause', host: anybody(c, p), ...spell(c, p, 2.5) })],
+  suspend: [3, (c, p) => ({ kind: 'suspend', host: anybody(c, p), ...spell(c, p, 4) })],
+  freeze: [1, (c, p) => ({ kind: 'freeze', host: anybody(c, p), ...spell(c, p, 4) })],
   crash: [3, (c, p) => ({ kind: 'crash', host: host(c, p), ...spell(c, p, 2) })],
   stop: [4, (c, p) => ({ kind: 'stop', slot: slot(c, p), inAcquire: c.hit(0.4), twice: c.hit(0.3), ...spell(c, p, 1) })],
   'step-wall': [
     3,
-    (c, p) => ({ kind: 'step-wall', host: host(c, p), ms: whole(-1, 1, c) * c.pick([50, 20_000, 3_600_000]), ...instant(c, p) }),
+    (c, p) => ({ kind: 'step-wall', host: anybody(c, p), ms: whole(-1, 1, c) * c.pick([50, 20_000, 3_600_000]), ...instant(c, p) }),
   ],
   'step-store': [1, (c, p) => ({ kind: 'step-store', ms: c.pick([-3_600_000, -700, 900, 3_600_000]), ...instant(c, p) })],
   'step-down': [4, (c, p) => ({ kind: 'step-down', slot: slot(c, p), cooldownMs: whole(0, p.timing.ttlMs, c), ...instant(c, p) })],
   delete: [2, (c, p) => ({ kind: 'delete', election: c.below(p.elections), ...instant(c, p) })],
   preempt: [2, (c, p) => ({ kind: 'preempt', election: c.below(p.elections), ...instant(c, p) })],
-  kill: [2, (c, p) => ({ kind: 'kill', host: host(c, p), ...instant(c, p) })],
-  unwatch: [3, (c, p) => ({ kind: 'unwatch', host: host(c, p), told: c.hit(0.6), ...instant(c, p) })],
-  nudge: [3, (c, p) => ({ kind: 'nudge', host: host(c, p), times: 1 + c.below(3), ...instant(c, p) })],
+  kill: [2, (c, p) => ({ kind: 'kill', host: anybody(c, p), ...instant(c, p) })],
+  unwatch: [3, (c, p) => ({ kind: 'unwatch', host: anybody(c, p), told: c.hit(0.6), ...instant(c, p) })],
+  nudge: [3, (c, p) => ({ kind: 'nudge', host: anybody(c, p), times: 1 + c.below(3), ...instant(c, p) })],
   'no-work': [1, (c, p) => ({ kind: 'no-work', slot: c.hit(0.5) ? -1 : slot(c, p) })],
   work: [
     3,

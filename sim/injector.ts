@@ -198,7 +198,7 @@ export function heal(cluster: Cluster): void {
 }
 
 function hostOf(cluster: Cluster, number: number): Host | undefined {
-  const host = cluster.hosts[number]
+  const host = number === cluster.plan.hosts ? cluster.bystander.host : cluster.hosts[number]
   return host?.alive ? host : undefined
 }
 

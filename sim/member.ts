@@ -10,6 +10,7 @@ import { SimClock } from './clocks.ts'
 import type { Cluster } from './cluster.ts'
 import type { Fault, ListenerNature } from './faults.ts'
 import type { Host } from './process.ts'
+import { tapped } from './tap.ts'
 import type { EventName, StoreCall } from './witness.ts'
 import { workOf } from './work.ts'
 
@@ -70,7 +71,7 @@ export class Member {
     const idle = plan.faults.some((fault) => fault.kind === 'no-work' && (fault.slot === -1 || fault.slot === slot))
     this.candidate = new Candidate({
       election: this.election,
-      store: this.#tapped(store),
+      store: tapped(this, store),
       id: plan.equalIds ? 'same' : `c${host.number}`,
       clock: this.clock,
       logger: quiet,
@@ -161,70 +162,8 @@ export class Member {
     if (ms > 0) this.coolUntil = Math.max(this.coolUntil, this.host.now + ms * 1.2 + 2 * this.cluster.timing.callMs)
   }
 
-  #tapped(store: LeaseStore): LeaseStore {
-    const tap = <T>(
-      verb: StoreCall['verb'],
-      holder: string,
-      signal: AbortSignal,
-      answer: Promise<T>,
-      grantedOf: (value: T) => number | undefined,
-    ) => this.#tap(verb, holder, signal, answer, grantedOf)
-    return {
-      ...store,
-      acquire: (bid, signal) =>
-        tap('acquire', bid.holder, signal, store.acquire(bid, signal), (lease) =>
-          lease?.holder === bid.holder && lease.remainingMs > 0 ? lease.remainingMs : undefined,
-        ),
-      renew: (bid, signal) => tap('renew', bid.holder, signal, store.renew(bid, signal), (ms) => ms),
-      release: (hold, signal) => tap('release', hold.holder, signal, store.release(hold, signal), () => undefined),
-      read: (election, signal) => tap('read', '', signal, store.read(election, signal), () => undefined),
-    }
-  }
-
-  #tap<T>(
-    verb: StoreCall['verb'],
-    holder: string,
-    signal: AbortSignal,
-    answer: Promise<T>,
-    grantedOf: (value: T) => number | undefined,
-  ): Promise<T> {
-    const { witness, world } = this.cluster
-    const call: StoreCall = {
-      member: this,
-      verb,
-      holder,
-      sentAt: this.host.now,
-      sentMono: this.clock.mono(),
-      blockedBefore: this.host.blockedMs,
-      signal,
-      outcome: 'pending',
-      granted: undefined,
-    }
-    this.inFlight.add(call)
-    this.calls += 1
-    witness.tell('called', call)
-    this.#left(verb)
-    const settle = (outcome: 'resolved' | 'rejected') => {
-      call.outcome = outcome
-      this.inFlight.delete(call)
-      world.note(this.name, `${verb} ${outcome}`, holder.slice(-8))
-      witness.tell('answered', call)
-    }
-    return answer.then(
-      (value) => {
-        call.granted = grantedOf(value)
-        settle('resolved')
-        return value
-      },
-      (thrown: unknown) => {
-        settle('rejected')
-        throw thrown
-      },
-    )
-  }
-
   /** A call has left: what a script waits for. */
-  #left(verb: StoreCall['verb']): void {
+  left(verb: StoreCall['verb']): void {
     const { onAcquire, onRenew } = this
     if (verb === 'acquire' && onAcquire) {
       this.onAcquire = undefined

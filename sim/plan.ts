@@ -76,7 +76,7 @@ export function planOf(seed: number, profile?: Profile): Plan {
 function drawTiming(chance: Chance, grid: boolean): PlannedTiming {
   // A multiple of 240, so that thirds, sixths and thirtieths of it, jittered by quarters, stay whole.
   if (grid) return { ttlMs: 240 * (6 + chance.below(40)), drift: 0, marginMs: 0 }
-  const ttlMs = Math.round(1500 * 20 ** chance.next())
+  const ttlMs = Math.round(2000 * 20 ** chance.next())
   const drift = chance.pick([0, 0.005, 0.005, 0.02, 0.05])
   // The margin hides faults of the deadline: a third of all seeds go without.
   const marginMs = chance.pick([0, Math.floor(ttlMs / 5), Math.floor(ttlMs * chance.between(0, 0.3))])

@@ -108,7 +108,7 @@ export class Host {
       this.#backlog.push(waiting)
       return
     }
-    this.#world.touch()
+    this.#world.touch(this)
     waiting.run()
   }
 

@@ -14,6 +14,11 @@ export class Queue {
     return this.#heap.length
   }
 
+  /** When the next thing happens; infinity for never. */
+  get nextAt(): number {
+    return this.#heap[0]?.at ?? Number.POSITIVE_INFINITY
+  }
+
   plan(at: number, run: () => void): void {
     const heap = this.#heap
     const item: Planned = { at, order: this.#planned++, run }

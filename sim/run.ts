@@ -5,7 +5,7 @@
 
 import { checkers } from './checkers/index.ts'
 import { Cluster } from './cluster.ts'
-import { afterwards } from './episodes.ts'
+import { afterwards } from './episodes/index.ts'
 import { inject } from './injector.ts'
 import type { Plan } from './plan.ts'
 import { type Note, type Violation, World } from './world.ts'
@@ -32,6 +32,7 @@ interface Run {
   readonly plan: Plan
   readonly world: World
   suspect: boolean
+  over: boolean
 }
 
 export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Result> {
@@ -47,10 +48,7 @@ export async function runPlans(plans: Iterable<Plan>, tell: (result: Result) => 
   const queue = plans[Symbol.iterator]()
   const rejections: unknown[] = []
   const noted = (reason: unknown) => void rejections.push(reason)
-  process.on('unhandledRejection', noted)
-  // Where listeners of `trouble` fail, the library has nobody left to tell but the process.
-  const { emitWarning } = process
-  process.emitWarning = () => {}
+  const restore = quieten(noted)
   let runs: Run[] = []
   const suspects: Plan[] = []
   try {
@@ -61,9 +59,14 @@ export async function runPlans(plans: Iterable<Plan>, tell: (result: Result) => 
         runs.push(begin(next.value, options))
       }
       if (runs.length === 0) break
-      const going = runs.filter(({ world }) => world.turn())
-      for (const run of runs) if (!going.includes(run) && !run.suspect) tell(resultOf(run))
-      runs = going
+      let over = 0
+      for (const run of runs) {
+        if (run.world.turn()) continue
+        over += 1
+        run.over = true
+        if (!run.suspect) tell(resultOf(run))
+      }
+      if (over > 0) runs = runs.filter((run) => !run.over)
       await new Promise((resolve) => setImmediate(resolve))
       for (const reason of rejections.splice(0)) {
         if (runs.length === 1 && runs[0]) runs[0].world.violated('I13', `an unhandled rejection: ${String(reason)}`)
@@ -72,10 +75,25 @@ export async function runPlans(plans: Iterable<Plan>, tell: (result: Result) => 
       }
     }
   } finally {
-    process.off('unhandledRejection', noted)
-    process.emitWarning = emitWarning
+    restore()
   }
   for (const plan of suspects) await runPlans([plan], tell, { ...options, width: 1 })
+}
+
+/** What a process does with errors, for as long as worlds run; returns how to undo it. */
+function quieten(noted: (reason: unknown) => void): () => void {
+  const { emitWarning } = process
+  const { stackTraceLimit } = Error
+  process.on('unhandledRejection', noted)
+  // Where listeners of `trouble` fail, the library has nobody left to tell but the process.
+  process.emitWarning = () => {}
+  // Most errors here are made to be forgotten.
+  Error.stackTraceLimit = 0
+  return () => {
+    process.off('unhandledRejection', noted)
+    process.emitWarning = emitWarning
+    Error.stackTraceLimit = stackTraceLimit
+  }
 }
 
 function markSuspect(run: Run): Plan {
@@ -86,7 +104,7 @@ function markSuspect(run: Run): Plan {
 
 function begin(plan: Plan, options: RunOptions): Run {
   const world = new World(plan.seed, { notes: options.notes ?? false })
-  const run: Run = { plan, world, suspect: false }
+  const run: Run = { plan, world, suspect: false, over: false }
   world.at(0, () => {
     world.touch()
     script(world, plan).then(

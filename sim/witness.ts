@@ -12,8 +12,7 @@ export interface StoreCall {
   readonly member: Member
   readonly verb: 'acquire' | 'renew' | 'release' | 'read'
   readonly holder: string
-  /** True time, and the monotonic time of the process, when it left. */
-  readonly sentAt: number
+  /** The monotonic time of the process when it left. */
   readonly sentMono: number
   readonly blockedBefore: number
   readonly signal: AbortSignal
@@ -36,8 +35,8 @@ export interface Write {
 export type EventName = 'elected' | 'deposed' | 'leader' | 'trouble' | 'stopped'
 
 export interface Checker {
-  /** A turn is over and all its promises have been drained. */
-  turned?(): void
+  /** A turn is over and all its promises have been drained. `thorough`: now and then, look at everybody. */
+  turned?(thorough: boolean): void
   called?(call: StoreCall): void
   answered?(call: StoreCall): void
   committed?(commit: Commit): void
@@ -45,6 +44,8 @@ export interface Checker {
   deposed?(member: Member, tenure: Tenure, why: TenureEnd): void
   /** A candidate has heard who leads. */
   learned?(member: Member, fencingToken: number | undefined): void
+  /** The bystander has heard who leads the first election. */
+  observed?(fencingToken: number | undefined): void
   /** The work has not settled in its time. */
   overran?(member: Member): void
   /** Any event of a candidate. */
@@ -67,9 +68,19 @@ type Hook = keyof Checker
 export class Witness {
   readonly #checkers: readonly Checker[]
   readonly #byHook = new Map<Hook, readonly Checker[]>()
+  readonly #turned: readonly Checker[]
+  #turns = 0
 
   constructor(checkers: readonly Checker[]) {
     this.#checkers = checkers
+    this.#turned = checkers.filter(({ turned }) => turned)
+  }
+
+  /** As `tell('turned')`, for what happens most often. */
+  turned(): void {
+    this.#turns += 1
+    const thorough = this.#turns % 16 === 0
+    for (const checker of this.#turned) checker.turned?.(thorough)
   }
 
   tell<H extends Hook>(hook: H, ...args: Parameters<NonNullable<Checker[H]>>): void {

@@ -37,6 +37,8 @@ export class World {
   trace = 0
   /** How often each interesting thing has happened. */
   readonly counts = new Map<string, number>()
+  /** Whose turn it was; `undefined` for a script. */
+  actor: object | undefined
   /** Called after each turn, when all promises have been drained. */
   afterTurn: () => void = () => {}
   readonly #queue = new Queue()
@@ -67,9 +69,10 @@ export class World {
     this.at(this.now + ms, run)
   }
 
-  /** Code of a process, or of a script, has run: its promises have to be drained before anything else happens. */
-  touch(): void {
+  /** Code of a process (`actor`), or of a script, runs: its promises have to be drained before anything else happens. */
+  touch(actor?: object): void {
     this.#touched = true
+    this.actor = actor
   }
 
   note(who: string, what: string, detail: string | number = ''): void {
@@ -115,11 +118,18 @@ export class World {
     this.#over = true
   }
 
-  /** Let things happen until code of a process has run. Returns false when the world is over. */
-  turn(): boolean {
+  /**
+   * Let things happen until code of a process has run. Returns false when the world is over, or nothing happens until
+   * `until` any more.
+   */
+  turn(until = Number.POSITIVE_INFINITY): boolean {
     if (this.#touched) this.#settled()
     while (!this.#touched) {
       if (this.over) return false
+      if (this.#queue.nextAt > until) {
+        this.now = Math.max(this.now, until)
+        return false
+      }
       const next = this.#queue.next()
       if (!next) {
         this.violated('I13', 'nothing is left to happen, and the script still waits')
@@ -137,6 +147,7 @@ export class World {
   #settled(): void {
     this.#touched = false
     this.afterTurn()
+    if (this.#waiters.length === 0) return
     const woken = this.#waiters.filter((waiter) => waiter.reached())
     if (woken.length === 0) return
     this.#waiters = this.#waiters.filter((waiter) => !woken.includes(waiter))

@@ -48,13 +48,14 @@ export function authority(cluster: Cluster): Checker {
 
   return {
     turned() {
-      for (const member of cluster.members) check(member)
+      // What the others believe has not changed, and what they have in the store only with a commit.
+      for (const member of cluster.members) if (!world.actor || member.host === world.actor) check(member)
     },
     committed({ after, before, at, request }: Commit) {
       if (!after.freed) grantedAt.get(request.election)?.set(after.fencingToken, at)
-      if (before?.holder !== after.holder) {
-        for (const member of cluster.members) if (member.election === request.election) check(member)
-      }
+      // A renewal that the holder does not know of yet changes nothing for the worse.
+      if (before?.holder === after.holder && !after.freed) return
+      for (const member of cluster.members) if (member.election === request.election) check(member)
     },
     claimed(member, leftMs) {
       const token = member.latest?.fencingToken ?? 0

@@ -1,4 +1,4 @@
-/** All oracles. I6, I7 and I11 are directed and live in `episodes.ts`. */
+/** All oracles. I6, I7 and I11 are directed and live in `episodes/`. */
 
 import type { Cluster } from '../cluster.ts'
 import { counting } from '../coverage.ts'

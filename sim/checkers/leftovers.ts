@@ -1,6 +1,6 @@
 /**
  * I13 Leftovers: after `stop()` no timer, no watch, no listener and no lease is left; unhandled rejections are counted
- * by `run.ts`.
+ * by `run.ts`. I18 Observers: the same of `observe()`, which ends when its signal aborts, and not by itself.
  */
 
 import { getEventListeners } from 'node:events'
@@ -19,6 +19,9 @@ export function leftovers(cluster: Cluster): Checker {
         const listeners = getEventListeners(controller.signal, 'abort').length
         if (listeners > 0) world.violated('I13', `${name}: ${listeners} listeners are left on its signal`)
       }
+      const { clock, ended } = cluster.bystander
+      if (!ended) world.violated('I18', 'the observation has not ended')
+      if (clock.pending > 0) world.violated('I18', `${clock.pending} timers are left by the observer`)
       for (const [host, client] of cluster.clients) {
         if (host.alive && client.watches() > 0) world.violated('I13', `${host.name}: a watch is left`)
       }

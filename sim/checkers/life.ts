@@ -74,12 +74,13 @@ export function life(cluster: Cluster): Checker {
     starting(member) {
       started.set(member, (started.get(member) ?? 0) + 1)
     },
-    turned() {
+    turned(thorough) {
       for (const member of forgetful) {
         if (!member.tenure && member.candidate.leader?.isMe)
           world.violated('I16', `${member.name} takes itself for the leader after its end`)
       }
       forgetful.clear()
+      if (!thorough) return
       for (const [member, tenure] of open) {
         const { host } = member
         if (!host.alive || host.blocked || member.leftMs(tenure) > 0) {

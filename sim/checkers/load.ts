@@ -32,7 +32,12 @@ export function load(cluster: Cluster): Checker {
       const most = 20 + (world.now - first) / shortest + 2 * nudges
       if (count > most) world.violated('I12', `${member.name} has called the store ${count} times in ${Math.round(world.now - first)} ms`)
     },
-    turned() {
+    turned(thorough) {
+      if (!thorough) return
+      const { reads, host } = cluster.bystander
+      const changes = (world.counts.get('elected') ?? 0) + (world.counts.get('nudged') ?? 0)
+      // Half of its pause, a third of a ttl, at the least; anew for each nudge, and once or twice as a lease ends.
+      if (reads > 20 + (world.now * 6.5) / timing.ttlMs + 3 * changes) world.violated('I12', `${host.name} has read ${reads} times`)
       for (const { inFlight } of cluster.members) {
         for (const call of inFlight) {
           if (overdue(call)) world.violated('I12', `${call.member.name}: ${call.verb} of ${call.holder} is in the air without bound`)

@@ -175,6 +175,26 @@ export const shellMutants: readonly Mutant[] = [
     replace: '',
   },
   {
+    name: 'an observer asks in a circle while nobody holds the election',
+    file: 'src/observer.ts',
+    find: 'lookAgainMs(retryMs, seen && lease?.remainingMs,',
+    replace: 'lookAgainMs(retryMs, lease?.remainingMs,',
+  },
+  {
+    name: 'an observer gives up at the first error',
+    file: 'src/observer.ts',
+    find: "if (!told && error.code !== 'store-unreachable') throw error",
+    replace: 'throw error',
+  },
+  { name: 'the watch outlives the observer', file: 'src/observer.ts', find: '      this.#watch.stop()\n', replace: '' },
+  { name: 'a timer outlives a look', file: 'src/observer.ts', find: '    } finally {\n      cancel()\n', replace: '    } finally {\n' },
+  {
+    name: 'an observer does not tell that nobody leads',
+    file: 'src/observer.ts',
+    find: 'if (changed || !told) yield',
+    replace: 'if ((changed && lease) || !told) yield',
+  },
+  {
     name: 'an answer that was overtaken is news',
     file: 'src/knowledge.ts',
     find: '    if (askedAt < this.#askedAt) return false\n',

@@ -1,0 +1,44 @@
+/**
+ * After the faults: everything heals, a leader must emerge in time (I6), one lost answer must not change it (I7), and a
+ * row of directed episodes must end as they should (I11). Random faults alone let a third of all mutants live.
+ */
+
+import type { Cluster } from '../cluster.ts'
+import { heal } from '../injector.ts'
+import { failover, handover, longDrain, lostAcquire } from './change.ts'
+import { leadInTurn } from './lead.ts'
+import { end, lateWin, stopInAcquire, stopInDoubt, survivors } from './leaving.ts'
+import { emerge, quiet } from './peace.ts'
+import { lateNews, lateTimer, stability } from './stability.ts'
+
+type Episode = (cluster: Cluster) => Promise<void>
+
+const script: readonly Episode[] = [
+  emerge,
+  quiet,
+  stability,
+  lateTimer,
+  lateNews,
+  handover,
+  longDrain,
+  lostAcquire,
+  failover,
+  stopInAcquire,
+  stopInDoubt,
+  lateWin,
+  survivors,
+  leadInTurn,
+  end,
+]
+
+export async function afterwards(cluster: Cluster): Promise<void> {
+  const { world } = cluster
+  heal(cluster)
+  const unblocked = () => [...cluster.hosts, cluster.bystander.host].every((host) => !host.blocked) && !cluster.server.writing
+  await world.until(unblocked, cluster.timing.ttlMs * 50)
+  for (const episode of script) {
+    if (world.over) return
+    world.note('EPISODE', episode.name)
+    await episode(cluster)
+  }
+}
