@@ -7,7 +7,7 @@
  * It may assume nothing of its supervisor. It must never end before the tree, nor trust a timer or a duration.
  */
 
-import { Server } from 'node:net'
+import { Server, type Socket } from 'node:net'
 import type { GuardOrder, GuardReport } from './guard-words.ts'
 import { type HostInstant, leftMs } from './instants.ts'
 import { flushed, printable, putLine } from './output.ts'
@@ -24,8 +24,8 @@ let session = 0
 let launcher: number | undefined
 let timer: NodeJS.Timeout | undefined
 let ending = false
-/** Held open, never closed by us: it goes with the process. */
-const sockets = new Set<unknown>()
+/** Our share of the supervisor's liveness. */
+const sockets = new Set<Server | Socket>()
 
 process.on('message', (order: GuardOrder, socket: unknown) => {
   if (socket instanceof Server) keep(socket)
@@ -107,8 +107,15 @@ async function endTree(why: string): Promise<void> {
     // It would take the terminal back from whoever has it by now.
     if (launcher !== undefined && processOf(launcher)?.session === session) send(launcher, 'SIGKILL')
     await tree.gone(() => true)
-    // Nobody may have to wait for a reader of that line.
-    await flushed(20)
   }
+  // Now others may know. Nobody has to wait for a reader of that line.
+  for (const socket of sockets) letGo(socket)
+  await flushed(1000)
+  // An orderly exit would wait for the thread that writes it.
   process.kill(process.pid, 'SIGKILL')
+}
+
+function letGo(socket: Server | Socket): void {
+  if (socket instanceof Server) socket.close()
+  else socket.destroy()
 }

@@ -16,13 +16,8 @@ import { isEnd, onSignals } from './signals.ts'
 import { type Verdict, Wait } from './wait.ts'
 
 /** Run a command while leading. Resolves with the exit code. */
-export async function supervise(plan: RunPlan, connected: Connected, talk: Talk): Promise<number> {
-  const supervisor = new Supervisor(plan, connected, talk)
-  try {
-    return await supervisor.run()
-  } finally {
-    await connected.close()
-  }
+export function supervise(plan: RunPlan, connected: Connected, talk: Talk): Promise<number> {
+  return new Supervisor(plan, connected, talk).run()
 }
 
 class Supervisor {
@@ -37,6 +32,7 @@ class Supervisor {
   #lastEnd: TenureEnd = 'expired'
   #toldLost: Tenure | undefined
   #isOver = false
+  #hurry: () => void = () => {}
   #resolve: (code: number) => void = () => {}
   #reject: (thrown: unknown) => void = () => {}
   readonly #over = new Promise<number>((resolve, reject) => {
@@ -73,12 +69,16 @@ class Supervisor {
     // It may fail while a refusal of the store is still on its way.
     this.#over.catch(() => {})
     try {
-      await this.#candidate.start()
+      // A signal may come before the first attempt is answered.
+      await Promise.race([this.#candidate.start(), this.#over])
       wait.attempted(ttlMs)
       return await this.#over
     } finally {
       this.#isOver = true
-      await this.#candidate.stop()
+      const hurried = new Promise<void>((resolve) => {
+        this.#hurry = resolve
+      })
+      await Promise.race([this.#candidate.stop(), hurried])
       await this.#guardian.dismiss()
       for (const off of offs) off()
     }
@@ -102,6 +102,8 @@ class Supervisor {
   #heard(signal: NodeJS.Signals): void {
     const ends = isEnd(signal)
     if (this.#reign) this.#reign.heard(signal, ends)
+    // Nothing of ours runs any more, and whoever asks twice does not want to wait for a store that does not answer.
+    else if (ends && this.#isOver) this.#hurry()
     // With nobody to read its settings anew, SIGHUP is what it always was.
     else if (ends || signal === 'SIGHUP') this.#end(exitCodeOfSignal(signal))
   }

@@ -48,7 +48,7 @@ async function diarist(
 /** The operator's way of ending a tenure: the record is gone. */
 function removeElection(): void {
   const store = here.store.slice('file:'.length)
-  for (const name of readdirSync(store)) if (name.startsWith('x.')) rmSync(join(store, name), { recursive: true })
+  for (const name of readdirSync(store)) if (name.startsWith('x.')) rmSync(join(store, name), { recursive: true, maxRetries: 20 })
 }
 
 /** Renewals fail from the second one on, as if the link to the store were cut. */
@@ -71,7 +71,7 @@ describe('a forced loss', () => {
     // A token is the time of the win. The bid left a moment before; its deadline is 6 * 0.99 - 2.4 s later, and the one
     // good renewal, within 2 s of the win, has put it off.
     const won = Number(/token (\d+)/.exec(one.err)?.[1]) / 1000
-    expect(told - won).toBeGreaterThan(3000)
+    expect(told - won).toBeGreaterThan(1500)
     // 800 ms, less what the first of them was late by.
     expect(last - told).toBeGreaterThan(200)
     // Nobody else may win before the last good renewal is a ttl old.
@@ -157,6 +157,31 @@ describe('a forced loss', () => {
   })
 })
 
+/** The supervisor is killed and its guard held up: whether somebody else leads while the tree still lives. */
+async function takenWhileGuardIsFrozen(main?: string): Promise<boolean> {
+  const { one, entries } = await diarist(['--ttl', '20s'], {}, main)
+  const next = here.tenure(['run', 'x', '-v', '--ttl', '20s', '--', 'sh', '-c', 'echo next'])
+  await next.says(/waiting for x/)
+  const { guardPid } = one
+  kill(guardPid, 'SIGSTOP')
+  one.kill('SIGKILL')
+  await until(
+    () => !isAlive(one.pid),
+    () => 'the end of the supervisor',
+  )
+  // Hundreds of beats: whoever had felt a death would lead by now.
+  const beats = entries().length
+  await until(
+    () => next.out !== '' || entries().length > beats + 300,
+    () => 'the child to go on',
+  )
+  const isTaken = next.out !== ''
+  kill(guardPid, 'SIGCONT')
+  expect((await next.exited).code).toBe(0)
+  expect(isAlive(guardPid)).toBe(false)
+  return isTaken
+}
+
 describe('the guard', () => {
   test('keeps a healthy child alive for longer than any ttl, with a renewal each', async () => {
     const { one, entries } = await diarist(['--ttl', '2s'])
@@ -189,26 +214,7 @@ describe('the guard', () => {
   })
 
   test('shares the liveness: with the guard frozen and the supervisor killed, nobody leads while the tree lives', async () => {
-    const { one, entries } = await diarist(['--ttl', '20s'])
-    const next = here.tenure(['run', 'x', '-v', '--ttl', '20s', '--', 'sh', '-c', 'echo next'])
-    await next.says(/waiting for x/)
-    const { guardPid } = one
-    kill(guardPid, 'SIGSTOP')
-    one.kill('SIGKILL')
-    await until(
-      () => !isAlive(one.pid),
-      () => 'the end of the supervisor',
-    )
-    // Hundreds of beats: whoever had felt a death would lead by now.
-    const beats = entries().length
-    await until(
-      () => entries().length > beats + 200,
-      () => 'the child to go on',
-    )
-    expect(next.out).toBe('')
-    kill(guardPid, 'SIGCONT')
-    expect((await next.exited).code).toBe(0)
-    expect(isAlive(guardPid)).toBe(false)
+    expect(await takenWhileGuardIsFrozen()).toBe(false)
   })
 
   test('ignores the signals that end others, and is not told by a terminal', async () => {
@@ -224,7 +230,7 @@ describe('the guard', () => {
       () => here.left().length === 0,
       () => `the end of ${here.left()}`,
     )
-    expect(one.err).toContain('its supervisor has ended; what it ran is ended')
+    await one.says(/its supervisor has ended; what it ran is ended/)
   })
 
   test('dies while its supervisor waits: another one serves', async () => {
@@ -302,5 +308,20 @@ describe('planted faults are caught', () => {
     } finally {
       await world.close()
     }
+  })
+
+  test('a guard that does not share the liveness', async () => {
+    const main = await here.faulty('unshared', {
+      file: 'src/cli/guardian.ts',
+      from: "this.#send({ type: 'hold', until, root }, liveness)",
+      to: "this.#send({ type: 'hold', until, root })",
+    })
+    expect(await takenWhileGuardIsFrozen(main)).toBe(true)
+  })
+
+  test('a guard that is not told of renewals', async () => {
+    const main = await here.faulty('unrenewed', { file: 'src/cli/reign.ts', from: 'if (until) guardian.extend(until)', to: '' })
+    const { one } = await diarist(['--ttl', '2s'], {}, main)
+    expect((await one.exited).code).toBe(80)
   })
 })

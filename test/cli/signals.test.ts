@@ -175,4 +175,24 @@ describe('while waiting', () => {
       expect((await here.ended(['run', 'x', '--try', '--', 'true'])).code).toBe(0)
     }
   })
+
+  test('a store that does not answer: SIGTERM waits for its call to be over, a second one does not', async () => {
+    const main = await here.faulty('hung', {
+      file: 'src/cli/connect-file.ts',
+      from: 'return {\n    store,',
+      to: 'return {\n    store: { ...store, acquire: () => new Promise(() => {}) },',
+    })
+    // Calls of this ttl may take ten minutes.
+    const one = here.tenure(['run', 'x', '-v', '--ttl', '1h', '--', 'echo', 'ran'], { main })
+    await one.says(/the store is/)
+    await until(
+      () => one.guardPid > 0,
+      () => 'the guard',
+    )
+    one.kill('SIGTERM')
+    await new Promise((resolve) => setTimeout(resolve, 200))
+    expect(one.process.exitCode).toBeNull()
+    one.kill('SIGTERM')
+    expect(await one.exited).toEqual({ code: 143, signal: null })
+  })
 })

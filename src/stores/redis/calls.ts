@@ -97,6 +97,7 @@ export class Calls {
   close(): void {
     this.#closed = true
     this.#news.lost(closedError())
+    this.#standing.end()
     this.#link.cut()
   }
 

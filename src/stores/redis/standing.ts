@@ -38,13 +38,20 @@ export class Standing {
     this.#holds.delete(holder)
   }
 
+  /** Nothing stands any more, whatever was held. */
+  end(): void {
+    this.#holds.clear()
+    this.#cancelTimer?.()
+    this.#cancelTimer = undefined
+  }
+
   #look(): void {
     if (this.#busy > 0) return
     // Whoever has just been answered gets its turn first: mostly it goes on.
-    this.#clock.afterPending(() => this.#end())
+    this.#clock.afterPending(() => this.#sweep())
   }
 
-  #end(): void {
+  #sweep(): void {
     if (this.#busy > 0) return
     const now = this.#clock.mono()
     let latest = 0
@@ -55,6 +62,6 @@ export class Standing {
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
     if (this.#holds.size === 0) this.#idle()
-    else this.#cancelTimer = this.#clock.timer(Math.ceil(latest - now), () => this.#end(), false)
+    else this.#cancelTimer = this.#clock.timer(Math.ceil(latest - now), () => this.#sweep(), false)
   }
 }
