@@ -36,11 +36,14 @@ describe('the child', () => {
   test('the URL of the store is nowhere in the environment of the tree, nor of the guard', async () => {
     const one = here.tenure(['run', 'x', '-v', '--store', here.store, '--', 'sleep', '1000'], { env: { TENURE_STORE: 'file:/secret' } })
     await one.says(/leading x/)
+    const children = () => readFileSync(`/proc/${one.pid}/task/${one.pid}/children`, 'utf8').trim().split(' ')
+    const program = (pid: number | string) => readFileSync(`/proc/${pid}/cmdline`, 'utf8')
     await until(
-      () => readFileSync(`/proc/${one.pid}/task/${one.pid}/children`, 'utf8').trim().split(' ').length === 2,
-      () => 'a child',
+      // Between fork and exec a child is a copy of us, its environment too.
+      () => children().length === 2 && children().every((pid) => program(pid) !== program(one.pid)),
+      () => 'the guard and a child',
     )
-    for (const pid of readFileSync(`/proc/${one.pid}/task/${one.pid}/children`, 'utf8').trim().split(' ')) {
+    for (const pid of children()) {
       expect(readFileSync(`/proc/${pid}/environ`, 'utf8')).not.toContain('file:/secret')
     }
   })

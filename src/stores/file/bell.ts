@@ -11,12 +11,14 @@ import { TenureError } from '../../errors.ts'
 import type { Bond } from './bond.ts'
 import { codeOf, type Disk } from './disk.ts'
 import { faultOf } from './faults.ts'
+import type { Pulse } from './pulse.ts'
 
 export interface BellParts {
   readonly disk: Disk
   readonly clock: Clock
   readonly dir: string
   readonly bond: Pick<Bond, 'hold' | 'let' | 'standing'>
+  readonly pulse: Pick<Pulse, 'feel' | 'rest'>
   /** Look who leads, and connect to it. */
   follow(): Promise<void>
 }
@@ -91,7 +93,7 @@ export class Bell {
   }
 
   async #watch(): Promise<void> {
-    const { disk, dir, clock, bond, follow } = this.#parts
+    const { disk, dir, clock, bond, pulse, follow } = this.#parts
     await disk.makeDirectory(dir)
     const identity = await disk.identity(this.#path).catch(async (thrown: unknown) => {
       if (codeOf(thrown) !== 'ENOENT') throw thrown
@@ -102,6 +104,7 @@ export class Bell {
       const watcher = disk.watch(this.#path, (event) => this.#rung(event, identity))
       watcher.on('error', (error) => this.#lose(faultOf(error, dir)))
       this.#watcher = watcher
+      await pulse.feel()
     } catch (thrown) {
       await follow()
       if (!bond.standing) throw this.#unwatched(thrown)
@@ -134,6 +137,7 @@ export class Bell {
   #silence(): void {
     this.#watcher?.close()
     this.#watcher = undefined
+    this.#parts.pulse.rest()
     this.#parts.bond.let()
   }
 

@@ -13,6 +13,7 @@ import { Bond } from './bond.ts'
 import { Chain, type Draft, Landed, type Version, type Written } from './chain.ts'
 import type { Disk } from './disk.ts'
 import type { Lifeline, Lifelines } from './lifeline.ts'
+import { Pulse } from './pulse.ts'
 import { Queue } from './queue.ts'
 import type { LeaseRecord } from './record.ts'
 import { Sightings } from './sightings.ts'
@@ -47,6 +48,7 @@ export class FileLease {
   readonly #sightings: Sightings
   readonly #bond: Bond
   readonly #bell: Bell
+  readonly #pulse: Pulse
   readonly #queue = new Queue()
   readonly #held = new Map<string, Held>()
   /** Holders whose bid has an unknown fate. */
@@ -58,7 +60,8 @@ export class FileLease {
     this.#chain = new Chain(parts)
     this.#sightings = new Sightings(clock)
     this.#bond = new Bond({ lifelines, folder: this.#folder, clock, lost: ({ name }) => this.#bell.ended(!this.#sightings.carries(name)) })
-    this.#bell = new Bell({ disk, clock, dir, bond: this.#bond, follow: () => this.#follow() })
+    this.#pulse = new Pulse({ disk, clock, dir, look: () => this.#follow() })
+    this.#bell = new Bell({ disk, clock, dir, bond: this.#bond, pulse: this.#pulse, follow: () => this.#follow() })
   }
 
   acquire(bid: Bid, signal: AbortSignal): Promise<Lease | undefined> {
@@ -123,8 +126,10 @@ export class FileLease {
     return join(this.#parts.dir, 'live')
   }
 
-  /** Connect to who leads, if anybody. */
-  #follow(): Promise<void> {
+  /** Take in who leads, if anybody, and connect to it. */
+  async #follow(): Promise<void> {
+    // Our own beat: what we wrote we have seen.
+    if ([...this.#held.values()].some((held) => !held.over && this.#leftMs(held) > 0)) return
     return this.#queue.run(new AbortController().signal, async () => void (await this.#standing(await this.#look())))
   }
 
@@ -229,7 +234,12 @@ export class FileLease {
     const { holder, candidate, fencingToken, acquiredAt, socket } = record
     const draft: Draft = { holder, candidate, advert: bid.advert, fencingToken, acquiredAt, ttlMs: bid.ttlMs, socket }
     try {
-      return await this.#chain.append(seen, draft, () => signal.throwIfAborted(), silently)
+      return await this.#chain.append(
+        seen,
+        draft,
+        () => signal.throwIfAborted(),
+        () => this.#pulse.beat(),
+      )
     } catch (thrown) {
       if (!(thrown instanceof Landed)) throw thrown
       if (held) held.unchecked = true
@@ -270,5 +280,3 @@ export class FileLease {
 
 /** Written whatever happened meanwhile. */
 const unconditionally = () => {}
-/** A renewal wakes nobody. */
-const silently = async () => {}

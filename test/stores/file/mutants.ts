@@ -119,8 +119,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'renewals wake everybody',
     file: at('lease'),
-    find: 'signal.throwIfAborted(), silently)',
-    replace: 'signal.throwIfAborted(), () => this.#bell.ring())',
+    find: '() => this.#pulse.beat())',
+    replace: '() => this.#bell.ring())',
     caughtBy: 'acquisitions and releases wake who watches, renewals do not',
   },
   {
@@ -216,5 +216,12 @@ export const mutants: readonly Mutant[] = [
     find: 'await this.#again(tie.mark)\n  }',
     replace: 'this.#dead = tie.mark.name\n    this.#parts.lost(tie.mark)\n  }',
     caughtBy: 'a connection that ends while its leader lives is made anew, and deposes nobody',
+  },
+  {
+    name: 'renewals are seen only by who looks',
+    file: at('pulse'),
+    find: 'await this.#parts.look().catch(() => {})',
+    replace: '',
+    caughtBy: 'who watches sees each renewal when it is made: a lease is over a ttl after the last',
   },
 ]

@@ -28,6 +28,34 @@ export const watching: readonly Scenario[] = [
     },
   },
   {
+    name: 'who watches sees each renewal when it is made: a lease is over a ttl after the last',
+    async run(bench) {
+      const leader = bench.store()
+      const bid = bench.bid()
+      await leader.acquire(bid, patient)
+      let looks = 0
+      const { systemDisk } = bench.subject
+      const read = async (path: string) => {
+        const bytes = await systemDisk.read(path)
+        looks += 1
+        return bytes
+      }
+      const follower = bench.store({ disk: { read } })
+      const watch = begin(follower)
+      await until(() => watch.woken === 1, 'the watch to be in place')
+      await follower.read('e', patient)
+      await bench.clock.advance(300)
+      const before = looks
+      await leader.renew(bid, patient)
+      await until(() => looks > before, 'the renewal to be seen', 5000)
+      await bench.clock.advance(499)
+      expect(isFree(await follower.read('e', patient))).toBe(false)
+      await bench.clock.advance(1)
+      expect(isFree(await follower.read('e', patient))).toBe(true)
+      await watch.end()
+    },
+  },
+  {
     name: 'the death of a leader wakes who watches it',
     async run(bench) {
       const leader = bench.store()
