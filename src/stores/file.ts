@@ -18,14 +18,14 @@ import { badOption, TenureError } from '../errors.ts'
 import type { LeaseStore } from '../store.ts'
 import { type Disk, systemDisk, unless } from './file/disk.ts'
 import { faultOf } from './file/faults.ts'
-import { type Filesystem, filesystemOf } from './file/filesystem.ts'
 import { FileLease } from './file/lease.ts'
 import { type Lifelines, systemLifelines } from './file/lifeline.ts'
 import { checkFilesystem, checkHome, defaultDirectory, directoryNameOf } from './file/place.ts'
 import { decodeOrigin } from './file/record.ts'
+import { type Filesystem, filesystemOf } from './shared/filesystem.ts'
 
-export { type Filesystem, filesystemOf } from './file/filesystem.ts'
 export { defaultDirectory } from './file/place.ts'
+export { type Filesystem, filesystemOf } from './shared/filesystem.ts'
 
 export interface FileOptions {
   /**

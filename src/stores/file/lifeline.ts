@@ -6,11 +6,12 @@
  */
 
 import { constants } from 'node:fs'
-import { lstat, mkdir, mkdtemp, open, readFile, rename, rm, symlink, unlink } from 'node:fs/promises'
+import { lstat, mkdir, mkdtemp, open, rename, rm, symlink, unlink } from 'node:fs/promises'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../clock.ts'
+import { bootId } from '../shared/boot.ts'
 import { codeOf, unless } from './disk.ts'
 import type { SocketMark } from './record.ts'
 
@@ -167,25 +168,4 @@ async function throughLink<T>(folder: string, name: string, use: (path: string) 
   } finally {
     await rm(own, { recursive: true })
   }
-}
-
-let boot: Promise<string | undefined> | undefined
-
-/** Names the time since this machine was started; `undefined` where the system does not say. Never changes. */
-export function bootId(): Promise<string | undefined> {
-  boot ??= readBootId()
-  return boot
-}
-
-async function readBootId(): Promise<string | undefined> {
-  if (process.platform === 'linux') {
-    // Unreadable is an answer too: then nothing can be told from a socket.
-    const text = await readFile('/proc/sys/kernel/random/boot_id', 'utf8').catch(() => '')
-    return text.trim() || undefined
-  }
-  if (process.platform !== 'darwin') return undefined
-  const { execFile } = await import('node:child_process')
-  return new Promise((resolve) => {
-    execFile('/usr/sbin/sysctl', ['-n', 'kern.bootsessionuuid'], (error, out) => resolve(error ? undefined : out.trim() || undefined))
-  })
 }

@@ -9,8 +9,8 @@ import { stat } from 'node:fs/promises'
 import { type UserInfo, userInfo } from 'node:os'
 import { isAbsolute, join } from 'node:path'
 import { messageOf, TenureError } from '../../errors.ts'
+import type { Filesystem } from '../shared/filesystem.ts'
 import { codeOf } from './disk.ts'
-import type { Filesystem } from './filesystem.ts'
 
 const advice = 'Name a directory on a local disk: file({ dir }), or file:/path as the URL of the store'
 

@@ -11,10 +11,10 @@ import { join } from 'node:path'
 import { systemClock } from '../../../src/clock.ts'
 import type { Bid, Lease } from '../../../src/store.ts'
 import type { Disk } from '../../../src/stores/file/disk.ts'
-import type { Filesystem } from '../../../src/stores/file/filesystem.ts'
 import type { Lifelines, Listening } from '../../../src/stores/file/lifeline.ts'
 import type { LeaseRecord } from '../../../src/stores/file/record.ts'
 import type { FileStore } from '../../../src/stores/file.ts'
+import type { Filesystem } from '../../../src/stores/shared/filesystem.ts'
 import { ManualClock } from '../../../src/testing/index.ts'
 
 export type Subject = typeof import('./subject.ts')
