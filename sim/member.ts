@@ -131,7 +131,7 @@ export class Member {
   complete(): void {
     this.cluster.world.note(this.name, 'complete()')
     this.leaves ??= 'completed'
-    const stopped = Candidate.complete(this.candidate)
+    const stopped = Candidate.shellOf(this.candidate).complete()
     // It stops after it has left: what a listener started meanwhile is stopped, too.
     this.standing = false
     this.starts += 1

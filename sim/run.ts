@@ -69,7 +69,7 @@ export async function runPlans(plans: Iterable<Plan>, tell: (result: Result) => 
       if (over > 0) runs = runs.filter((run) => !run.over)
       await new Promise((resolve) => setImmediate(resolve))
       for (const reason of rejections.splice(0)) {
-        if (runs.length === 1 && runs[0]) runs[0].world.violated('I13', `an unhandled rejection: ${String(reason)}`)
+        if (runs.length === 1 && runs[0]) runs[0].world.violated('I13', `an error that nobody caught: ${String(reason)}`)
         // Nobody knows whose it was: all of them are run again, alone.
         else for (const run of runs.filter(({ suspect }) => !suspect)) suspects.push(markSuspect(run))
       }
@@ -85,12 +85,14 @@ function quieten(noted: (reason: unknown) => void): () => void {
   const { emitWarning } = process
   const { stackTraceLimit } = Error
   process.on('unhandledRejection', noted)
+  process.on('uncaughtException', noted)
   // Where listeners of `trouble` fail, the library has nobody left to tell but the process.
   process.emitWarning = () => {}
   // Most errors here are made to be forgotten.
   Error.stackTraceLimit = 0
   return () => {
     process.off('unhandledRejection', noted)
+    process.off('uncaughtException', noted)
     process.emitWarning = emitWarning
     Error.stackTraceLimit = stackTraceLimit
   }

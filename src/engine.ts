@@ -10,27 +10,37 @@ import type { Timing } from './timing.ts'
 /** A timer that fires later than this was held up, and so may be an answer. */
 const LATE_MS = 50
 
-export interface EngineParts {
-  readonly timing: Timing
-  readonly clock: Clock
-  /** Whether the timer keeps the process alive. */
-  readonly ref: boolean
+export interface EngineHost {
   perform(effect: Effect): void
   /** All that happened has been dealt with; what is told now comes next. */
   settled(): void
 }
 
+interface Waiter {
+  readonly reached: (state: State) => boolean
+  readonly resolve: () => void
+}
+
+const nobody: readonly Waiter[] = []
+
 export class Engine {
-  readonly #parts: EngineParts
+  readonly #timing: Timing
+  readonly #clock: Clock
+  readonly #ref: boolean
+  readonly #host: EngineHost
   readonly #queue: Input[] = []
   #state: State = initialState
   #stepping = false
-  #waiters: { readonly reached: (state: State) => boolean; readonly resolve: () => void }[] = []
+  #waiters: readonly Waiter[] = nobody
   #cancelTimer: (() => void) | undefined
   #timerAt = Number.POSITIVE_INFINITY
 
-  constructor(parts: EngineParts) {
-    this.#parts = parts
+  /** With `ref` its timer keeps the process alive. */
+  constructor(timing: Timing, clock: Clock, ref: boolean, host: EngineHost) {
+    this.#timing = timing
+    this.#clock = clock
+    this.#ref = ref
+    this.#host = host
   }
 
   get state(): State {
@@ -38,7 +48,7 @@ export class Engine {
   }
 
   moment(): Moment {
-    const { clock } = this.#parts
+    const clock = this.#clock
     return { mono: clock.mono(), wall: clock.wall(), dice: clock.random() }
   }
 
@@ -47,10 +57,10 @@ export class Engine {
     if (this.#stepping) return
     this.#stepping = true
     for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
-      const { state, effects } = step(this.#parts.timing, this.#state, next, this.moment())
+      const { state, effects } = step(this.#timing, this.#state, next, this.moment())
       this.#state = state
-      for (const effect of effects) this.#parts.perform(effect)
-      if (this.#queue.length === 0) this.#parts.settled()
+      for (const effect of effects) this.#host.perform(effect)
+      if (this.#queue.length === 0) this.#host.settled()
     }
     this.#stepping = false
     this.#arm()
@@ -61,34 +71,33 @@ export class Engine {
   until(reached: (state: State) => boolean): Promise<void> {
     return new Promise((resolve) => {
       if (!this.#stepping && reached(this.#state)) resolve()
-      else this.#waiters.push({ reached, resolve })
+      else this.#waiters = [...this.#waiters, { reached, resolve }]
     })
   }
 
   #wakeWaiters(): void {
     const waiters = this.#waiters
-    if (waiters.length === 0) return
+    if (waiters === nobody) return
     const done = waiters.filter(({ reached }) => reached(this.#state))
-    this.#waiters = waiters.filter((waiter) => !done.includes(waiter))
+    this.#waiters = done.length === waiters.length ? nobody : waiters.filter((waiter) => !done.includes(waiter))
     for (const { resolve } of done) resolve()
   }
 
   #arm(): void {
-    const at = wakeAt(this.#parts.timing, this.#state)
+    const at = wakeAt(this.#timing, this.#state)
     if (at === this.#timerAt && this.#cancelTimer) return
     this.#cancelTimer?.()
     this.#cancelTimer = undefined
     this.#timerAt = at
     if (isOut(this.#state)) return
-    const { clock, ref } = this.#parts
     // Rounded up, and never longer than a timer can be: one that finds nothing to do is set again.
-    const delayMs = Math.max(0, Math.min(Math.ceil(at - clock.mono()), MAX_TIMER_MS))
-    this.#cancelTimer = clock.timer(delayMs, () => this.#woke(at), ref)
+    const delayMs = Math.max(0, Math.min(Math.ceil(at - this.#clock.mono()), MAX_TIMER_MS))
+    this.#cancelTimer = this.#clock.timer(delayMs, () => this.#woke(at), this.#ref)
   }
 
   #woke(at: number): void {
     this.#cancelTimer = undefined
-    const { clock } = this.#parts
+    const clock = this.#clock
     // Late: the loop was blocked, and an answer may wait behind this timer. It is heard before a verdict falls.
     if (clock.mono() - at > LATE_MS) clock.afterPending(() => this.tell({ type: 'wake' }))
     else this.tell({ type: 'wake' })

@@ -23,7 +23,8 @@ export class Envoy {
   readonly #listener: EnvoyListener
   /** Together with the number of an attempt it makes a holder that nobody has had before. */
   readonly #instance: string
-  readonly #waiting = new Map<number, AbortController>()
+  /** Mostly there is none, and then there is no map. */
+  #waiting: Map<number, AbortController> | undefined
 
   constructor(settings: Settings, listener: EnvoyListener) {
     this.#settings = settings
@@ -34,19 +35,20 @@ export class Envoy {
   /** Ask the store. Who is `awaited` is given up by the machine; any other call is given up here, in its time. */
   send(call: Call, awaited: boolean): void {
     const controller = new AbortController()
+    this.#waiting ??= new Map()
     this.#waiting.set(call.number, controller)
     const { clock, unref } = this.#settings
     const cancel = awaited ? undefined : clock.timer(call.limitMs, () => this.#listener.failed(call, this.abandon(call)), !unref)
     this.#ask(call, controller.signal).then(
       (answer) => {
         cancel?.()
-        this.#waiting.delete(call.number)
+        this.#forget(call)
         this.#listener.answered(answer)
       },
       (thrown: unknown) => {
         cancel?.()
         // A call that was given up has been reported already.
-        if (this.#waiting.delete(call.number)) this.#listener.failed(call, asStoreError(this.#settings.store.name, call.verb, thrown))
+        if (this.#forget(call)) this.#listener.failed(call, asStoreError(this.#settings.store.name, call.verb, thrown))
       },
     )
   }
@@ -56,10 +58,16 @@ export class Envoy {
     const { store, election } = this.#settings
     const message = `${store.name}: ${call.verb} of \`${election}\` was not answered within ${Math.round(call.limitMs)} ms`
     const error = new TenureError('store-unreachable', message)
-    const controller = this.#waiting.get(call.number)
-    this.#waiting.delete(call.number)
-    controller?.abort(error)
+    this.#forget(call)?.abort(error)
     return error
+  }
+
+  /** Nobody waits for this call any more. */
+  #forget(call: Call): AbortController | undefined {
+    const controller = this.#waiting?.get(call.number)
+    this.#waiting?.delete(call.number)
+    if (this.#waiting?.size === 0) this.#waiting = undefined
+    return controller
   }
 
   async #ask(call: Call, signal: AbortSignal): Promise<Input> {

@@ -42,18 +42,24 @@ export type Listener<Args extends readonly unknown[]> = (...args: Args) => unkno
 
 type Listeners<Events> = { [Name in keyof Events]?: Set<Listener<Events[Name] & readonly unknown[]>> }
 
-export class Emitter<Events extends { [Name in keyof Events]: readonly unknown[] }> {
-  readonly #listeners: Listeners<Events> = {}
-  readonly #failed: (event: keyof Events, thrown: unknown) => void
+export interface EmitterOwner<Events> {
+  listenerFailed(event: keyof Events, thrown: unknown): void
+}
 
-  constructor(failed: (event: keyof Events, thrown: unknown) => void) {
-    this.#failed = failed
+export class Emitter<Events extends { [Name in keyof Events]: readonly unknown[] }> {
+  /** Made with the first listener. */
+  #listeners: Listeners<Events> | undefined
+  readonly #owner: EmitterOwner<Events>
+
+  constructor(owner: EmitterOwner<Events>) {
+    this.#owner = owner
   }
 
   /** Add a listener; the function returned takes it away again. */
   on<Name extends keyof Events>(event: Name, listener: Listener<Events[Name]>): () => void {
     // A wrapper of its own, so that the same function added twice is called, and taken away, twice.
     const own: Listener<Events[Name]> = (...args) => listener(...args)
+    this.#listeners ??= {}
     const listeners = this.#listeners[event] ?? new Set()
     this.#listeners[event] = listeners
     listeners.add(own)
@@ -61,20 +67,20 @@ export class Emitter<Events extends { [Name in keyof Events]: readonly unknown[]
   }
 
   has(event: keyof Events): boolean {
-    return (this.#listeners[event]?.size ?? 0) > 0
+    return (this.#listeners?.[event]?.size ?? 0) > 0
   }
 
   emit<Name extends keyof Events>(event: Name, ...args: Events[Name]): void {
-    for (const listener of [...(this.#listeners[event] ?? [])]) this.call(event, listener, args)
+    for (const listener of [...(this.#listeners?.[event] ?? [])]) this.call(event, listener, args)
   }
 
   /** Call one listener as `emit` does. */
   call<Name extends keyof Events>(event: Name, listener: Listener<Events[Name]>, args: Events[Name]): void {
     try {
       const result = listener(...args)
-      if (isThenable(result)) result.then(undefined, (thrown: unknown) => this.#failed(event, thrown))
+      if (isThenable(result)) result.then(undefined, (thrown: unknown) => this.#owner.listenerFailed(event, thrown))
     } catch (thrown) {
-      this.#failed(event, thrown)
+      this.#owner.listenerFailed(event, thrown)
     }
   }
 }

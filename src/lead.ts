@@ -2,9 +2,9 @@
  * `lead()`: a candidate, its work and its end in one call, for work that has a result.
  */
 
-import { Candidate } from './candidate.ts'
 import type { TenureError } from './errors.ts'
-import { type CandidateOptions, checkType } from './options.ts'
+import { type CandidateOptions, checkType, settingsOf } from './options.ts'
+import { Shell } from './shell.ts'
 import type { Tenure } from './tenure.ts'
 
 /** As for a `Candidate`, without the election and the work. */
@@ -26,7 +26,7 @@ export async function lead<T>(election: string, work: (tenure: Tenure) => T | Pr
   const { onTrouble, ...rest } = options
   checkType('onTrouble', onTrouble, 'function', 'a function')
   let outcome: { readonly value: T } | undefined
-  const candidate = new Candidate({
+  const settings = settingsOf({
     ...rest,
     election,
     async work(tenure) {
@@ -34,9 +34,10 @@ export async function lead<T>(election: string, work: (tenure: Tenure) => T | Pr
       // What was returned too late was not done under this lease: somebody does it again.
       if (!tenure.held) return
       outcome = { value }
-      void Candidate.complete(candidate)
+      void candidate.complete()
     },
   })
+  const candidate = new Shell(settings)
   if (options.signal?.aborted) return undefined
   if (onTrouble) candidate.on('trouble', onTrouble)
   const stopped = new Promise<void>((resolve) => candidate.on('stopped', resolve))

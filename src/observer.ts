@@ -62,8 +62,8 @@ export function observe(election: string, options: ObserveOptions): AsyncIterabl
   const clock = checkClock(options.clock ?? systemClock)
   const logger = checkLogger(options.logger)
   const onTrouble = checkType('onTrouble', options.onTrouble, 'function', 'a function')
-  const listeners = new Emitter<{ trouble: [error: TenureError] }>((_, thrown) => {
-    warn(logger, `onTrouble failed: ${messageOf(thrown)}`, 'listener-failed')
+  const listeners = new Emitter<{ trouble: [error: TenureError] }>({
+    listenerFailed: (_, thrown) => warn(logger, `onTrouble failed: ${messageOf(thrown)}`, 'listener-failed'),
   })
   if (onTrouble) listeners.on('trouble', onTrouble)
   const observer = new Observer({
@@ -73,9 +73,11 @@ export function observe(election: string, options: ObserveOptions): AsyncIterabl
     callMs: whole('callMs', options.callMs ?? Math.max(1, Math.floor(retryMs / 2)), 1),
     clock,
     ref: !(checkType('unref', options.unref, 'boolean', 'a boolean') ?? false),
-    troubles: new Troubles(clock, logger, (error) => {
-      if (onTrouble) listeners.emit('trouble', error)
-      return onTrouble !== undefined
+    troubles: new Troubles(clock, logger, {
+      told(error) {
+        listeners.emit('trouble', error)
+        return onTrouble !== undefined
+      },
     }),
   })
   return observer.changes(checkSignal(options.signal))

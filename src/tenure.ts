@@ -10,10 +10,10 @@ import { TenureError } from './errors.ts'
 /** What a tenure needs from the candidate that leads. */
 export interface Throne {
   readonly clock: Clock
-  /** Whether the tenure still holds, at this moment. Ends it on the spot when its deadline has passed. */
-  holds(): boolean
-  leaseLeftMs(): number
-  stepDown(options?: StepDownOptions): Promise<void>
+  /** Whether this tenure still holds, at this moment. Ends it on the spot when its deadline has passed. */
+  holds(tenure: Tenure): boolean
+  leaseLeftMs(tenure: Tenure): number
+  resign(tenure: Tenure, options: StepDownOptions | undefined): Promise<void>
 }
 
 export interface StepDownOptions {
@@ -58,7 +58,7 @@ export class Tenure {
 
   /** Whether the tenure holds now. False from the first moment of leaving. */
   get held(): boolean {
-    return this.#end === undefined && this.#throne.holds()
+    return this.#end === undefined && this.#throne.holds(this)
   }
 
   /**
@@ -66,7 +66,7 @@ export class Tenure {
    * 0 when nothing is left.
    */
   remainingMs(): number {
-    return this.#throne.leaseLeftMs()
+    return this.#throne.leaseLeftMs(this)
   }
 
   /** Call before every effect. Throws a `TenureError` of code `not-held` once the tenure has ended. */
@@ -104,7 +104,7 @@ export class Tenure {
 
   /** Hand over: aborts the signal, and releases the lease when the work has settled. Don't await it inside the work. */
   stepDown(options?: StepDownOptions): Promise<void> {
-    return this.#throne.stepDown(options)
+    return this.#throne.resign(this, options)
   }
 
   /** @internal */

@@ -10,23 +10,27 @@ import { type Logger, warn } from './options.ts'
 /** A code that has been logged is only counted for so long. */
 const QUIET_MS = 60_000
 
+export interface TroubleTeller {
+  /** Pass an error to the listeners; says whether there were any. */
+  told(error: TenureError): boolean
+}
+
 export class Troubles {
   readonly #clock: Clock
   readonly #logger: Logger | undefined
-  readonly #tell: (error: TenureError) => boolean
+  readonly #teller: TroubleTeller
   /** By code; made at the first trouble, which most never have. */
   #logged: Map<TenureErrorCode, { at: number; repeats: number }> | undefined
   #warned: Set<TenureErrorCode> | undefined
 
-  /** `tell` passes an error to the listeners and says whether there were any. */
-  constructor(clock: Clock, logger: Logger | undefined, tell: (error: TenureError) => boolean) {
+  constructor(clock: Clock, logger: Logger | undefined, teller: TroubleTeller) {
     this.#clock = clock
     this.#logger = logger
-    this.#tell = tell
+    this.#teller = teller
   }
 
   report(error: TenureError, fields: Record<string, unknown>): void {
-    const heard = this.#tell(error)
+    const heard = this.#teller.told(error)
     if (this.#logger) return this.#log(this.#logger, error, fields)
     if (heard || this.#warned?.has(error.code)) return
     this.#warned ??= new Set()

@@ -52,18 +52,19 @@ export class Watch {
       armed = true
       this.#listener.nudge()
     }
-    const lost = (thrown?: unknown) => {
+    const lost = (thrown: unknown) => {
       if (this.#live !== controller) return
       this.#live = undefined
       controller.abort()
       this.#listener.armed(false)
       if (thrown !== undefined) this.#report(asStoreError(this.#store.name, 'watch', thrown))
     }
-    this.#watching(changed, controller.signal).then(() => lost(), lost)
-  }
-
-  async #watching(changed: () => void, signal: AbortSignal): Promise<void> {
-    await this.#store.watch?.(this.#election, changed, signal)
+    try {
+      // One that ends without an error has told nothing, and is lost all the same.
+      this.#store.watch?.(this.#election, changed, controller.signal).then(lost, lost)
+    } catch (thrown) {
+      lost(thrown)
+    }
   }
 
   #report(error: TenureError): void {

@@ -40,9 +40,9 @@ const names = (list: readonly Import[]) => list.map(({ from, to }) => `${from} -
 /** What a core module may use of the others, apart from types of store.ts and clock.ts. */
 const mayUse: Readonly<Record<string, readonly string[]>> = {
   index: ['candidate', 'clock', 'election', 'errors', 'events', 'fence', 'lead', 'observer', 'options', 'store', 'tenure'],
-  lead: ['candidate', 'errors', 'options', 'tenure'],
-  candidate: [
-    'clock',
+  lead: ['errors', 'options', 'shell', 'tenure'],
+  candidate: ['events', 'options', 'shell', 'tenure'],
+  shell: [
     'election',
     'engine',
     'envoy',

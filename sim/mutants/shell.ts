@@ -2,7 +2,7 @@
 
 import type { Mutant } from './list.ts'
 
-const candidate = 'src/candidate.ts'
+const shell = 'src/shell.ts'
 const engine = 'src/engine.ts'
 const envoy = 'src/envoy.ts'
 
@@ -12,8 +12,8 @@ export const shellMutants: readonly Mutant[] = [
   {
     name: 'late answers are dropped',
     file: envoy,
-    find: '        this.#waiting.delete(call.number)\n        this.#listener.answered(answer)\n',
-    replace: '        if (this.#waiting.delete(call.number)) this.#listener.answered(answer)\n',
+    find: '        this.#forget(call)\n        this.#listener.answered(answer)\n',
+    replace: '        if (this.#forget(call)) this.#listener.answered(answer)\n',
   },
   {
     name: 'a late timer gives its verdict at once',
@@ -30,10 +30,10 @@ export const shellMutants: readonly Mutant[] = [
   {
     name: 'the end of a watch is not noticed',
     file: 'src/watch.ts',
-    find: 'this.#watching(changed, controller.signal).then(() => lost(), lost)',
-    replace: 'void this.#watching(changed, controller.signal).catch(() => lost)',
+    find: 'controller.signal).then(lost, lost)',
+    replace: 'controller.signal).catch(() => lost)',
   },
-  { name: 'the signal of an ended tenure does not abort', file: candidate, find: '    Tenure.end(reign.tenure, why)\n', replace: '' },
+  { name: 'the signal of an ended tenure does not abort', file: shell, find: '    Tenure.end(reign.tenure, why)\n', replace: '' },
   {
     name: 'stop() does not wait for the release',
     file: engine,
@@ -55,44 +55,49 @@ export const shellMutants: readonly Mutant[] = [
   {
     name: 'a listener that throws ends everything',
     file: 'src/events.ts',
-    find: '    } catch (thrown) {\n      this.#failed(event, thrown)\n',
+    find: '    } catch (thrown) {\n      this.#owner.listenerFailed(event, thrown)\n',
     replace: '    } catch (thrown) {\n      throw thrown\n',
   },
   {
     name: 'a listener that rejects is not caught',
     file: 'src/events.ts',
-    find: 'if (isThenable(result)) result.then(undefined, (thrown: unknown) => this.#failed(event, thrown))',
+    find: 'if (isThenable(result)) result.then(undefined, (thrown: unknown) => this.#owner.listenerFailed(event, thrown))',
     replace: 'void result',
   },
   {
     name: 'work that throws at once ends everything',
-    file: candidate,
+    file: shell,
     find: 'const run = async () => work(reign.tenure)',
     replace: 'const run = () => Promise.resolve(work(reign.tenure))',
   },
   {
     name: 'work starts without a look at the clock',
-    file: candidate,
-    find: '!work || !this.#holds(reign)) return',
+    file: shell,
+    find: '!work || !this.#leads(reign)) return',
     replace: '!work) return',
   },
   {
     name: 'isLeader is what was last heard',
-    file: candidate,
-    find: 'return this.#reign !== undefined && this.#holds(this.#reign)',
+    file: shell,
+    find: 'return this.#reign !== undefined && this.#leads(this.#reign)',
     replace: "return this.#reign !== undefined && this.#engine.state.role === 'leading'",
   },
-  { name: 'a second stop() leaves again', file: candidate, find: '    if (this.#stopping) return this.#stopping\n', replace: '' },
+  { name: 'a second stop() leaves again', file: shell, find: '    if (this.#stopping) return this.#stopping\n', replace: '' },
   {
     name: 'a stop() in the middle of stop() leaves again',
-    file: candidate,
+    file: shell,
     find: '    this.#stopping = stopping\n    void this.#leave().then(() => {\n',
     replace: '    const leaving = this.#leave()\n    this.#stopping = stopping\n    void leaving.then(() => {\n',
   },
-  { name: 'start() does not wait for the stop', file: candidate, find: '    await this.#stopping\n', replace: '' },
-  { name: 'stop() after start() does not win', file: candidate, find: 'if (this.#stops !== stops || ', replace: 'if (stops < 0 || ' },
-  { name: 'a listener stays on the signal', file: candidate, find: '    standing.unlisten()\n', replace: '' },
-  { name: 'the watch outlives stop()', file: candidate, find: '    this.#watch.stop()\n', replace: '' },
+  { name: 'start() does not wait for the stop', file: shell, find: '    await this.#stopping\n', replace: '' },
+  { name: 'stop() after start() does not win', file: shell, find: 'if (this.#stops !== stops || ', replace: 'if (stops < 0 || ' },
+  {
+    name: 'a listener stays on the signal',
+    file: 'src/standing.ts',
+    find: "    this.#signal?.removeEventListener('abort', this)\n",
+    replace: '',
+  },
+  { name: 'the watch outlives stop()', file: shell, find: '    this.#watch.stop()\n', replace: '' },
   { name: 'a timer outlives stop()', file: engine, find: '    if (isOut(this.#state)) return\n', replace: '' },
   {
     name: 'a release aside has no bound',
@@ -102,33 +107,33 @@ export const shellMutants: readonly Mutant[] = [
   },
   {
     name: 'trouble is told after stop()',
-    file: candidate,
+    file: shell,
     find: "if (this.#standing) this.#events.emit('trouble', error)",
     replace: "this.#events.emit('trouble', error)",
   },
   {
     name: 'a new leader is told after stop()',
-    file: candidate,
+    file: shell,
     find: 'if (this.#knowledge.learn(seen, askedAt) && this.#standing) ',
     replace: 'if (this.#knowledge.learn(seen, askedAt)) ',
   },
   {
     name: 'others are told before the elected',
-    file: candidate,
-    find: "    this.#events.emit('elected', reign.tenure)\n    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, isMe: true }, this.#clock.mono())\n",
+    file: shell,
+    find: "    this.#events.emit('elected', tenure)\n    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, isMe: true }, clock.mono())\n",
     replace:
-      "    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, isMe: true }, this.#clock.mono())\n    this.#events.emit('elected', reign.tenure)\n",
+      "    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, isMe: true }, clock.mono())\n    this.#events.emit('elected', tenure)\n",
   },
-  { name: 'a call that was given up is not aborted', file: envoy, find: '    controller?.abort(error)\n', replace: '' },
+  { name: 'a call that was given up is not aborted', file: envoy, find: 'this.#forget(call)?.abort(error)', replace: 'this.#forget(call)' },
   {
     name: 'start() is not told of the first answer',
     file: 'src/standing.ts',
-    find: '    this.answered = true\n    this.resolve()\n',
-    replace: '    this.answered = true\n',
+    find: '    if (this.refusal) return\n    this.#promise?.resolve()\n',
+    replace: '    if (this.refusal || this.#promise) return\n',
   },
   {
     name: 'the end of the work is not told',
-    file: candidate,
+    file: shell,
     find: "        this.#workFailures = 0\n        this.#engine.tell({ type: 'settled', attempt: reign.attempt })\n",
     replace: '        this.#workFailures = 0\n',
   },
@@ -170,8 +175,8 @@ export const shellMutants: readonly Mutant[] = [
   },
   {
     name: 'what is known of the leader is never forgotten',
-    file: candidate,
-    find: '    this.#know(undefined, this.#clock.mono())\n',
+    file: shell,
+    find: '    this.#know(undefined, clock.mono())\n',
     replace: '',
   },
   {
