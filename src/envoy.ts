@@ -7,6 +7,7 @@
 import type { Call, Input } from './election.ts'
 import { asStoreError, TenureError } from './errors.ts'
 import type { Settings } from './options.ts'
+import { type CallSign, Trace } from './signs.ts'
 import type { Bid, Lease } from './store.ts'
 
 export interface EnvoyListener {
@@ -14,8 +15,15 @@ export interface EnvoyListener {
   answered(answer: Input): void
   /** Nobody knows what became of the call. */
   failed(call: Call, error: TenureError): void
+  /** Who asks, and for which tenure, for those who trace it. */
+  signOf(call: Call): CallSign
   /** Somebody else's lease, or nobody's, as the store told it. */
   learned(lease: Lease | undefined, call: Call): void
+}
+
+interface Waiting {
+  readonly controller: AbortController
+  readonly trace: Trace | undefined
 }
 
 export class Envoy {
@@ -24,7 +32,7 @@ export class Envoy {
   /** Together with the number of an attempt it makes a holder that nobody has had before. */
   readonly #instance: string
   /** Mostly there is none, and then there is no map. */
-  #waiting: Map<number, AbortController> | undefined
+  #waiting: Map<number, Waiting> | undefined
 
   constructor(settings: Settings, listener: EnvoyListener) {
     this.#settings = settings
@@ -36,19 +44,24 @@ export class Envoy {
   send(call: Call, awaited: boolean): void {
     const controller = new AbortController()
     this.#waiting ??= new Map()
-    this.#waiting.set(call.number, controller)
+    const trace = Trace.begin(call.verb, () => this.#listener.signOf(call))
+    this.#waiting.set(call.number, { controller, trace })
     const { clock, unref } = this.#settings
     const cancel = awaited ? undefined : clock.timer(call.limitMs, () => this.#listener.failed(call, this.abandon(call)), !unref)
     this.#ask(call, controller.signal).then(
       (answer) => {
         cancel?.()
+        trace?.done(call.verb === 'read' ? 'done' : answer.type)
         this.#forget(call)
         this.#listener.answered(answer)
       },
       (thrown: unknown) => {
         cancel?.()
         // A call that was given up has been reported already.
-        if (this.#forget(call)) this.#listener.failed(call, asStoreError(this.#settings.store.name, call.verb, thrown))
+        if (!this.#forget(call)) return
+        const error = asStoreError(this.#settings.store.name, call.verb, thrown)
+        trace?.failed(error)
+        this.#listener.failed(call, error)
       },
     )
   }
@@ -58,16 +71,18 @@ export class Envoy {
     const { store, election } = this.#settings
     const message = `${store.name}: ${call.verb} of \`${election}\` was not answered within ${Math.round(call.limitMs)} ms`
     const error = new TenureError('store-unreachable', message)
-    this.#forget(call)?.abort(error)
+    const waiting = this.#forget(call)
+    waiting?.controller.abort(error)
+    waiting?.trace?.failed(error)
     return error
   }
 
   /** Nobody waits for this call any more. */
-  #forget(call: Call): AbortController | undefined {
-    const controller = this.#waiting?.get(call.number)
+  #forget(call: Call): Waiting | undefined {
+    const waiting = this.#waiting?.get(call.number)
     this.#waiting?.delete(call.number)
     if (this.#waiting?.size === 0) this.#waiting = undefined
-    return controller
+    return waiting
   }
 
   async #ask(call: Call, signal: AbortSignal): Promise<Input> {

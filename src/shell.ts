@@ -10,6 +10,7 @@ import { messageOf, TenureError } from './errors.ts'
 import { type CandidateEvents, Emitter, type EmitterOwner, type Leader, type Listener } from './events.ts'
 import { Knowledge, type Seen, seenOf } from './knowledge.ts'
 import { type Settings, warn, whole } from './options.ts'
+import { type CallSign, type ChangeSign, type Sign, signChange, signTrouble, Trace } from './signs.ts'
 import { Standing } from './standing.ts'
 import type { Lease } from './store.ts'
 import { type StepDownOptions, Tenure, type Throne } from './tenure.ts'
@@ -121,6 +122,7 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
 
   #stand(): Standing {
     const standing = new Standing(this.settings.signal, this)
+    this.#sign('following', 'started')
     this.#watch.start()
     this.#engine.tell({ type: 'start' })
     return standing
@@ -134,6 +136,7 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     this.#engine.tell({ type: 'watch', armed: false })
     if (!standing) return
     standing.leave()
+    this.#sign('stopped', 'stopped')
     this.#events.emit('stopped')
     this.#standing = undefined
   }
@@ -164,13 +167,18 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     const { work } = this.settings
     if (!reign || reign.begun || !work || !this.#leads(reign)) return
     reign.begun = true
+    const trace = Trace.begin('work', () => ({ ...this.#signature(), tenure: reign.tenure }))
     const run = async () => work(reign.tenure)
     run().then(
       () => {
+        trace?.done('done')
         this.#workFailures = 0
         this.#engine.tell({ type: 'settled', attempt: reign.attempt })
       },
-      (thrown: unknown) => this.#workFailed(reign, thrown),
+      (thrown: unknown) => {
+        trace?.failed(thrown)
+        this.#workFailed(reign, thrown)
+      },
     )
   }
 
@@ -178,10 +186,12 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     const { election, id, advert, logger, clock } = this.settings
     const facts = { election, candidate: id, fencingToken, startedAt: clock.wall() }
     const tenure = new Tenure(facts, this)
+    const vacantMs = this.leader?.ageMs
     this.#reign = { attempt, tenure, begun: false }
     logger?.info('elected', { election, candidate: id, fencingToken })
     // First of all: no other listener may stop the candidate before it is told that it leads.
     this.#events.emit('elected', tenure)
+    this.#sign('leading', 'elected', tenure, vacantMs)
     this.#know({ candidate: id, fencingToken, advert, heldMs: 0, isMe: true }, clock.mono())
   }
 
@@ -192,6 +202,7 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     const { election, id, logger, clock } = this.settings
     logger?.info('deposed', { election, candidate: id, fencingToken: reign.tenure.fencingToken, why })
     this.#events.emit('deposed', reign.tenure, why)
+    this.#sign('following', why, reign.tenure)
     this.#know(undefined, clock.mono())
     if (!reign.begun) this.#engine.tell({ type: 'settled', attempt: reign.attempt })
   }
@@ -232,6 +243,11 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     this.#engine.tell({ type: 'failed', call })
     if (refuses) void this.stop()
     else this.#doubt(error)
+  }
+
+  signOf(call: Call): CallSign {
+    const reign = this.#reign
+    return { ...this.#signature(), tenure: reign?.attempt === call.attempt ? reign.tenure : undefined }
   }
 
   learned(lease: Lease | undefined, call: Call): void {
@@ -315,8 +331,18 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     this.#report(new TenureError(code, `The work of \`${this.settings.election}\` ${message}`, { cause }))
   }
 
+  #sign(to: ChangeSign['to'], reason: ChangeSign['reason'], tenure?: Tenure, vacantMs?: number): void {
+    signChange(() => ({ ...this.#signature(), to, reason, tenure, vacantMs }))
+  }
+
+  #signature(): Sign {
+    const { election, id, store } = this.settings
+    return { by: this, election, candidate: id, store: store.name }
+  }
+
   #report(error: TenureError): void {
     const { election, id } = this.settings
+    signTrouble(() => ({ ...this.#signature(), error }))
     this.#troubles.report(error, { election, candidate: id })
   }
 }

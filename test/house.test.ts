@@ -39,7 +39,7 @@ const names = (list: readonly Import[]) => list.map(({ from, to }) => `${from} -
 
 /** What a core module may use of the others, apart from types of store.ts and clock.ts. */
 const mayUse: Readonly<Record<string, readonly string[]>> = {
-  index: ['candidate', 'clock', 'election', 'errors', 'events', 'fence', 'lead', 'observer', 'options', 'store', 'tenure'],
+  index: ['candidate', 'clock', 'election', 'errors', 'events', 'fence', 'lead', 'observer', 'options', 'signs', 'store', 'tenure'],
   lead: ['errors', 'options', 'shell', 'tenure'],
   candidate: ['events', 'options', 'shell', 'tenure'],
   shell: [
@@ -50,6 +50,7 @@ const mayUse: Readonly<Record<string, readonly string[]>> = {
     'events',
     'knowledge',
     'options',
+    'signs',
     'standing',
     'tenure',
     'timing',
@@ -58,7 +59,8 @@ const mayUse: Readonly<Record<string, readonly string[]>> = {
   ],
   observer: ['clock', 'errors', 'events', 'knowledge', 'options', 'timing', 'troubles', 'watch'],
   engine: ['clock', 'election', 'timing'],
-  envoy: ['election', 'errors', 'options'],
+  envoy: ['election', 'errors', 'options', 'signs'],
+  signs: ['election', 'errors', 'tenure'],
   troubles: ['errors', 'options'],
   watch: ['errors'],
   standing: ['errors'],
