@@ -6,7 +6,7 @@ import { within } from '../shared/bounded.ts'
 import type { Examination, Fact, Finding } from '../shared/examination.ts'
 import type { Statement } from '../shared/sql.ts'
 import { driverOf, type PostgresClient } from './connections.ts'
-import { Line } from './line.ts'
+import { Line, type LineParts } from './line.ts'
 import { arrayOf } from './rows.ts'
 import type { Row, Session } from './session.ts'
 
@@ -29,7 +29,7 @@ const questions = {
   used: "(SELECT count(*)::text FROM pg_stat_activity WHERE backend_type = 'client backend')",
 } as const
 
-type Answers = Readonly<Record<keyof typeof questions, string | null>>
+export type Answers = Readonly<Record<keyof typeof questions, string | null>>
 
 const statement: Statement = { name: 'tenure_examine', text: `SELECT ${Object.values(questions).join(', ')}` }
 
@@ -38,15 +38,23 @@ const EXAMINE_MS = 10_000
 /** Rejects like the store where the server cannot be reached. */
 export async function examine(client: PostgresClient, signal: AbortSignal, clock: Clock = systemClock): Promise<Examination> {
   const store = 'postgres'
-  const line = new Line({ store, clock, driver: driverOf(client, { store, clock, sessions: 2 }) })
-  const limits = { verb: 'examine', signal, limitMs: EXAMINE_MS }
-  const ask = async (session: Session) => {
-    const [row = []] = await session.query(statement, [])
-    return { answers: answersOf(row), session }
-  }
-  const { answers, session } = await line.use(limits, ask).finally(() => line.close())
+  const { answers, session } = await askServer({ store, clock, driver: driverOf(client, { store, clock, sessions: 2 }) }, signal)
   const findings = [...unfit(answers, session), ...doubtful(answers), ...notes(answers, session)]
   return { level: levelOf(answers), facts: factsOf(answers, session), findings }
+}
+
+/** Ask what both stores of this server want to know, and, on the same session, something more. */
+export async function askServer<More = undefined>(
+  parts: LineParts,
+  signal: AbortSignal,
+  more?: (session: Session) => Promise<More>,
+): Promise<{ readonly answers: Answers; readonly session: Session; readonly more: More | undefined }> {
+  const line = new Line(parts)
+  const ask = async (session: Session) => {
+    const [row = []] = await session.query(statement, [])
+    return { answers: answersOf(row), session, more: await more?.(session) }
+  }
+  return line.use({ verb: 'examine', signal, limitMs: EXAMINE_MS }, ask).finally(() => line.close())
 }
 
 function answersOf(row: Row): Answers {
@@ -59,7 +67,7 @@ function levelOf({ persistence, fsync, fullPages, standbys, synchronous }: Answe
   return durable && standbys === '0' && synchronous === '' ? 'A' : 'B'
 }
 
-function factsOf(answers: Answers, { pooled }: Session): readonly Fact[] {
+export function factsOf(answers: Answers, { pooled }: Session): Fact[] {
   return [
     { name: 'version', value: answers.version ?? 'unknown' },
     { name: 'table', value: answers.table ?? 'missing' },
@@ -71,7 +79,7 @@ function factsOf(answers: Answers, { pooled }: Session): readonly Fact[] {
   ]
 }
 
-function unfit({ table, persistence, rights, readOnly }: Answers, { recovering }: Session): Finding[] {
+export function unfit({ table, persistence, rights, readOnly }: Answers, { recovering }: Session): Finding[] {
   const findings: Finding[] = []
   const error = (message: string, advice: string) => findings.push({ severity: 'error', message, advice })
   if (recovering) error('the server is a standby and takes no writes', 'connect to the primary')
@@ -82,7 +90,7 @@ function unfit({ table, persistence, rights, readOnly }: Answers, { recovering }
   return findings
 }
 
-function doubtful({ fsync, fullPages, standbys, synchronous, most, used }: Answers): Finding[] {
+export function doubtful({ fsync, fullPages, standbys, synchronous, most, used }: Answers): Finding[] {
   const findings: Finding[] = []
   const warning = (message: string, advice: string) => findings.push({ severity: 'warning', message, advice })
   if (fsync !== 'on') warning('fsync is off', 'after a crash of its host the server may forget who leads, and tokens may fall')

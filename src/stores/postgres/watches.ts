@@ -9,7 +9,7 @@ import type { Session } from './session.ts'
 
 export interface WatchesParts {
   /** The line whose session listens. */
-  readonly line: Line
+  readonly line: Pick<Line, 'session' | 'use' | 'relax'>
   /** How long the server may take to begin listening, in milliseconds. */
   limitMs(): number
   /** Said once: releases are not told here, so that followers poll. */
@@ -64,6 +64,11 @@ export class Watches {
     })
   }
 
+  /** The election may have changed hands. */
+  tell(election: string): void {
+    for (const watcher of [...(this.#watchers.get(election) ?? [])]) watcher.changed()
+  }
+
   /** The session that listened is gone. */
   lost(error: TenureError): void {
     this.#listening = undefined
@@ -94,14 +99,10 @@ export class Watches {
     }
     await session.listen(
       CHANNEL,
-      (election) => this.#tell(election),
+      (election) => this.tell(election),
       () => this.#tellAll(),
     )
     return true
-  }
-
-  #tell(election: string): void {
-    for (const watcher of [...(this.#watchers.get(election) ?? [])]) watcher.changed()
   }
 
   #tellAll(): void {

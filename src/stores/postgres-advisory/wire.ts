@@ -1,0 +1,144 @@
+/**
+ * One session at the server, and its statements in the air. A statement is never given up: it is answered, or the session
+ * ends. Must never end the session by itself; that is for those who know what stands on it.
+ */
+
+import type { Clock } from '../../clock.ts'
+import { TenureError } from '../../errors.ts'
+import { sqlState, storeError } from '../postgres/failures.ts'
+import type { Row, Session, Value } from '../postgres/session.ts'
+import type { Statement } from '../shared/sql.ts'
+import { settle } from './terms.ts'
+
+export interface WireParts {
+  readonly store: string
+  readonly clock: Clock
+  /** How long an answer may take before the session is doubted, in milliseconds. */
+  lateMs(): number
+  /** Something is different: an answer has come, is late, or will never come. */
+  changed(): void
+}
+
+interface Flight {
+  late: boolean
+  fail(thrown: unknown): void
+}
+
+/** A lock of a row is waited for this part of the ttl: meanwhile no heartbeat leaves. */
+const LOCK_SHARE = 12
+
+export class Wire {
+  readonly session: Session
+  readonly #parts: WireParts
+  readonly #flights = new Set<Flight>()
+  #over: TenureError | undefined
+  #ended = false
+  #settledMs = 0
+  #settling: Promise<void> = Promise.resolve()
+  #patienceMs = 0
+
+  constructor(session: Session, parts: WireParts) {
+    this.session = session
+    this.#parts = parts
+  }
+
+  /** Why nothing more is asked here; `undefined` while it is sound. */
+  get over(): TenureError | undefined {
+    return this.#over
+  }
+
+  get ended(): boolean {
+    return this.#ended
+  }
+
+  get busy(): boolean {
+    return this.#flights.size > 0
+  }
+
+  /** An answer is late. */
+  get late(): boolean {
+    for (const { late } of this.#flights) if (late) return true
+    return false
+  }
+
+  /** How long the server hears nothing before it ends the session, in milliseconds. */
+  get patienceMs(): number {
+    return this.#patienceMs
+  }
+
+  ask(statement: Statement, values: readonly Value[], limitMs?: number): Promise<readonly Row[]> {
+    return this.run((session) => session.query(statement, values), limitMs)
+  }
+
+  /** Make the server as patient as this. Lowered only where `lower`: nothing must have been granted by the old setting. */
+  settle(wantedMs: number, lower: boolean): Promise<void> {
+    if (wantedMs === this.#settledMs || (wantedMs < this.#settledMs && !lower)) return this.#settling
+    this.#settledMs = wantedMs
+    this.#settling = this.#settle(wantedMs)
+    return this.#settling
+  }
+
+  /** Nothing more is asked here. What is in the air may still be answered. */
+  doom(thrown: unknown): void {
+    this.#over ??= storeError(this.#parts.store, 'connection', thrown)
+    this.#parts.changed()
+  }
+
+  /** The session has ended, or does so now. */
+  end(how: (session: Session) => void, thrown: unknown = new Error('the connection was closed')): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#over ??= storeError(this.#parts.store, 'connection', thrown)
+    how(this.session)
+    for (const flight of [...this.#flights]) flight.fail(this.#over)
+    this.#parts.changed()
+  }
+
+  async #settle(wantedMs: number): Promise<void> {
+    try {
+      const lockMs = Math.max(1, Math.floor(wantedMs / LOCK_SHARE))
+      this.#patienceMs = await this.run((session) => settle(session, wantedMs, lockMs))
+    } catch (thrown) {
+      // Nothing was changed; the next who needs it tries again.
+      this.#settledMs = 0
+      throw thrown
+    }
+  }
+
+  /** Do something with the session, and doubt the session when that takes longer than `limitMs`. */
+  run<T>(job: (session: Session) => Promise<T>, limitMs = this.#parts.lateMs()): Promise<T> {
+    return new Promise((resolve, reject) => {
+      if (this.#over) throw this.#over
+      const flight: Flight = { late: false, fail: (thrown) => land(() => reject(thrown)) }
+      const cancel = this.#parts.clock.timer(
+        limitMs,
+        () => {
+          flight.late = true
+          this.#parts.changed()
+        },
+        false,
+      )
+      const land = (then: () => void) => {
+        if (!this.#flights.delete(flight)) return
+        cancel()
+        then()
+        this.#parts.changed()
+      }
+      this.#flights.add(flight)
+      job(this.session).then(
+        (answer) => land(() => resolve(answer)),
+        (thrown: unknown) =>
+          land(() => {
+            reject(thrown)
+            if (!isRefusal(thrown)) this.doom(thrown)
+          }),
+      )
+    })
+  }
+}
+
+/** Whether the server itself has refused a statement, and the session goes on. */
+export function isRefusal(thrown: unknown): boolean {
+  const error = thrown instanceof TenureError ? thrown.cause : thrown
+  return sqlState(error) !== undefined && error instanceof Error && 'severity' in error && error.severity === 'ERROR'
+}
