@@ -204,10 +204,11 @@ export async function stalls(pair: (i: number) => Promise<Pair>, ttlMs: number):
  * SIGSTOP for three ttl, SIGCONT: does whoever slept act as leader when it wakes? An action is stale if somebody had been
  * elected with a larger token before it.
  */
-export async function freezes(troupeOf: (i: number) => Troupe, ttlMs: number): Promise<void> {
+export async function freezes(troupeOf: (i: number) => Troupe, ttlMs: number, each = 5): Promise<void> {
   let stale = 0
   let rounds = 0
   let acts = 0
+  const superseded: number[] = []
   const one = async (index: number) => {
     const troupe = troupeOf(index)
     try {
@@ -221,12 +222,14 @@ export async function freezes(troupeOf: (i: number) => Troupe, ttlMs: number): P
         if (acted !== undefined) actions.push({ at: acted, token })
       })
       for (const child of troupe.children) child.send('act')
-      for (let round = 0; round < 5; round++) {
+      for (let round = 0; round < each; round++) {
         const sleeper = leader
         const next = troupe.heard('leads', (child) => child !== sleeper)
         sleeper.kill('SIGSTOP')
         const stoppedAt = now()
-        leader = (await next).child
+        const { child, at } = await next
+        leader = child
+        superseded.push(at - stoppedAt)
         await sleep(Math.max(0, stoppedAt + 3 * ttlMs - now()))
         sleeper.kill('SIGCONT')
         await sleep(500)
@@ -240,7 +243,7 @@ export async function freezes(troupeOf: (i: number) => Troupe, ttlMs: number): P
     }
   }
   await Promise.all([0, 1, 2, 3].map(one))
-  console.log(`SIGSTOP of three ttl: ${rounds} rounds, ${stale} stale actions of ${acts}`)
+  console.log(`SIGSTOP of three ttl (${ttlMs} ms): ${rounds} rounds, ${stale} stale actions of ${acts}; superseded ${spread(superseded)}`)
 }
 
 /** Ten thousand candidates of one process, leading. `statements` tells what the server has done since it was last asked. */
