@@ -51,7 +51,7 @@ export class Envoy {
     this.#ask(call, controller.signal).then(
       (answer) => {
         cancel?.()
-        trace?.done(call.verb === 'read' ? 'done' : answer.type)
+        trace?.done(outcomeOf(call, answer))
         this.#forget(call)
         this.#listener.answered(answer)
       },
@@ -123,4 +123,10 @@ export class Envoy {
   #nonsense(call: Call, answer: string): TenureError {
     return new TenureError('store-unfit', `${this.#settings.store.name}: ${call.verb} answered ${answer}`)
   }
+}
+
+/** For those who trace it. A renewal that grants nothing is a refusal. */
+function outcomeOf(call: Call, answer: Input): string {
+  if (call.verb === 'read') return 'done'
+  return answer.type === 'renewed' && answer.grantedMs <= 0 ? 'refused' : answer.type
 }

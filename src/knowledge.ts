@@ -13,13 +13,21 @@ export interface Seen {
   readonly advert: string | undefined
   readonly heldMs: number | undefined
   readonly isMe: boolean
+  /** What was left of the lease when it was asked for. */
+  readonly remainingMs: number
+}
+
+/** How the change came about that made somebody leader. */
+export interface Vacancy {
+  readonly vacantMs: number
+  readonly lapsed: boolean
 }
 
 /** What an answer of the store says about somebody else; a lease with nothing left is nobody's. */
 export function seenOf(lease: Lease | undefined): Seen | undefined {
   if (!lease || lease.remainingMs <= 0) return undefined
-  const { candidate, fencingToken, advert, heldMs } = lease
-  return { candidate, fencingToken, advert, heldMs, isMe: false }
+  const { candidate, fencingToken, advert, heldMs, remainingMs } = lease
+  return { candidate, fencingToken, advert, heldMs, remainingMs, isMe: false }
 }
 
 export class Knowledge {
@@ -28,6 +36,8 @@ export class Knowledge {
   #since = Number.NEGATIVE_INFINITY
   /** Monotonic instant of the request that told the present state. */
   #askedAt = Number.NEGATIVE_INFINITY
+  /** The lease of somebody else that was seen last: when, until when it could stand, and since when it may be over. */
+  #rival: { readonly seenAt: number; readonly lapsesAt: number; overAt: number | undefined } | undefined
 
   constructor(clock: Clock) {
     this.#clock = clock
@@ -41,7 +51,28 @@ export class Knowledge {
     this.#seen = seen
     this.#askedAt = askedAt
     this.#since = this.#clock.mono()
+    if (!seen) this.mayBeOver()
+    else this.#rival = seen.isMe ? undefined : { seenAt: this.#since, lapsesAt: askedAt + seen.remainingMs, overAt: undefined }
     return changed
+  }
+
+  /** News that the lease of somebody else may be over. */
+  mayBeOver(): void {
+    if (this.#rival) this.#rival.overAt ??= this.#clock.mono()
+  }
+
+  /** A new stand: what was seen before it says nothing about what comes. */
+  forget(): void {
+    this.#rival = undefined
+  }
+
+  /** For who is elected now: what became of the leader before, where there was another one. Assumes one ttl for all. */
+  vacancy(ttlMs: number): Vacancy | undefined {
+    if (!this.#rival) return undefined
+    const { seenAt, lapsesAt, overAt } = this.#rival
+    const now = this.#clock.mono()
+    const lapsed = now >= lapsesAt
+    return { lapsed, vacantMs: now - (lapsed ? Math.min(seenAt, lapsesAt - ttlMs) : (overAt ?? seenAt)) }
   }
 
   /** The store has confirmed the present leader, by a request sent at `askedAt`. */

@@ -8,7 +8,7 @@ import { Engine, type EngineHost, isOut, isOverrun } from './engine.ts'
 import { Envoy, type EnvoyListener } from './envoy.ts'
 import { messageOf, TenureError } from './errors.ts'
 import { type CandidateEvents, Emitter, type EmitterOwner, type Leader, type Listener } from './events.ts'
-import { Knowledge, type Seen, seenOf } from './knowledge.ts'
+import { Knowledge, type Seen, seenOf, type Vacancy } from './knowledge.ts'
 import { type Settings, warn, whole } from './options.ts'
 import { type CallSign, type ChangeSign, type Sign, signChange, signTrouble, Trace } from './signs.ts'
 import { Standing } from './standing.ts'
@@ -122,6 +122,7 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
 
   #stand(): Standing {
     const standing = new Standing(this.settings.signal, this)
+    this.#knowledge.forget()
     this.#sign('following', 'started')
     this.#watch.start()
     this.#engine.tell({ type: 'start' })
@@ -186,13 +187,13 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     const { election, id, advert, logger, clock } = this.settings
     const facts = { election, candidate: id, fencingToken, startedAt: clock.wall() }
     const tenure = new Tenure(facts, this)
-    const vacantMs = this.leader?.ageMs
+    const vacancy = this.#knowledge.vacancy(this.settings.timing.ttlMs)
     this.#reign = { attempt, tenure, begun: false }
     logger?.info('elected', { election, candidate: id, fencingToken })
     // First of all: no other listener may stop the candidate before it is told that it leads.
     this.#events.emit('elected', tenure)
-    this.#sign('leading', 'elected', tenure, vacantMs)
-    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, isMe: true }, clock.mono())
+    this.#sign('leading', 'elected', tenure, vacancy)
+    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, remainingMs: 0, isMe: true }, clock.mono())
   }
 
   #depose(why: TenureEnd): void {
@@ -259,6 +260,7 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
   }
 
   nudge(): void {
+    this.#knowledge.mayBeOver()
     this.#engine.tell({ type: 'nudge' })
   }
 
@@ -331,8 +333,8 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     this.#report(new TenureError(code, `The work of \`${this.settings.election}\` ${message}`, { cause }))
   }
 
-  #sign(to: ChangeSign['to'], reason: ChangeSign['reason'], tenure?: Tenure, vacantMs?: number): void {
-    signChange(() => ({ ...this.#signature(), to, reason, tenure, vacantMs }))
+  #sign(to: ChangeSign['to'], reason: ChangeSign['reason'], tenure?: Tenure, vacancy?: Vacancy): void {
+    signChange(() => ({ ...this.#signature(), to, reason, tenure, ...vacancy }))
   }
 
   #signature(): Sign {

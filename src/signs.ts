@@ -25,8 +25,13 @@ export interface ChangeSign extends Sign {
   readonly reason: 'started' | 'elected' | TenureEnd
   /** The tenure that has begun or ended. */
   readonly tenure?: Tenure | undefined
-  /** On `elected`, where another leader was known: the longest that nobody can have led, in milliseconds. */
+  /**
+   * On `elected`, where another leader was known: for how long nobody may have led, in milliseconds. Since its last
+   * renewal where its lease has lapsed; else since the watch told of its end, or without a watch, since it was last seen.
+   */
   readonly vacantMs?: number | undefined
+  /** On `elected`, where another leader was known: whether its lease has lapsed, or was free before its time. */
+  readonly lapsed?: boolean | undefined
 }
 
 /** On `tenure:trouble`. */

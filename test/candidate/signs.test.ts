@@ -2,7 +2,15 @@
 
 import { channel, tracingChannel } from 'node:diagnostics_channel'
 import { afterEach, expect, test } from 'vitest'
-import { type CallSign, Candidate, type CandidateOptions, type ChangeSign, type Traced, type TroubleSign } from '../../src/index.ts'
+import {
+  type CallSign,
+  Candidate,
+  type CandidateOptions,
+  type ChangeSign,
+  type LeaseStore,
+  type Traced,
+  type TroubleSign,
+} from '../../src/index.ts'
 import { memory } from '../../src/stores/memory.ts'
 import { ManualClock } from '../../src/testing/index.ts'
 import { Puppet } from './puppet.ts'
@@ -55,23 +63,74 @@ test('changes: standing, leading, following, stopped, each with its reason and b
     'stopped: stopped',
   ])
   expect(new Set(heard.map(({ by }) => by)).size).toBe(1)
-  expect(heard[1]).toMatchObject({ election: 'e', candidate: 'me', store: 'memory', tenure, vacantMs: undefined })
+  expect(heard[1]).toMatchObject({ election: 'e', candidate: 'me', store: 'memory', tenure })
+  expect(heard[1]?.vacantMs).toBeUndefined()
 })
 
-test('who takes over says how long nobody can have led', async () => {
+/** One that leads, and one that follows it; what the second says when it is elected. */
+async function succession(first: Partial<LeaseStore>, second: Partial<LeaseStore>) {
   const heard = listen('tenure:changed') as ChangeSign[]
   const clock = new ManualClock()
   const store = memory({ clock })
-  const first = standing({ clock, store })
-  await first.candidate.start()
-  const second = standing({ clock, store: { ...store, watch: undefined } as never, id: 'second', retryMs: 500 })
-  await second.candidate.start()
-  await first.candidate.stop()
+  const leader = standing({ clock, store: { ...store, ...first } }).candidate
+  leader.on('trouble', () => {})
+  const follower = standing({ clock, store: { ...store, ...second }, id: 'second', retryMs: 500 }).candidate
+  await leader.start()
+  await follower.start()
+  const elected = () => heard.find(({ candidate, to }) => candidate === 'second' && to === 'leading')
+  return { clock, leader, follower, elected }
+}
+
+test('who takes over without a watch says since when nobody was seen to lead', async () => {
+  const { clock, leader, follower, elected } = await succession({}, { watch: undefined })
+  await clock.advance(900)
+  await leader.stop()
   await clock.advance(1000)
-  const elected = heard.find(({ candidate, to }) => candidate === 'second' && to === 'leading')
-  expect(elected?.vacantMs).toBeGreaterThan(0)
-  expect(elected?.vacantMs).toBeLessThanOrEqual(1000)
-  await second.candidate.stop()
+  expect(elected()).toMatchObject({ lapsed: false })
+  expect(elected()?.vacantMs).toBeGreaterThan(0)
+  expect(elected()?.vacantMs).toBeLessThanOrEqual(500)
+  await follower.stop()
+})
+
+test('who takes over with a watch counts from its news', async () => {
+  const { clock, leader, follower, elected } = await succession({}, {})
+  await clock.advance(900)
+  await leader.stop()
+  await clock.advance(1000)
+  expect(elected()).toMatchObject({ lapsed: false })
+  expect(elected()?.vacantMs).toBeLessThan(10)
+  await follower.stop()
+})
+
+test('where the lease has lapsed, the leader may have been gone since its last renewal', async () => {
+  const dead = () => Promise.reject(new Error('gone'))
+  const { clock, leader, follower, elected } = await succession({ renew: dead, release: dead }, {})
+  await clock.advance(4000)
+  expect(elected()).toMatchObject({ lapsed: true })
+  expect(elected()?.vacantMs).toBeGreaterThanOrEqual(3000)
+  expect(elected()?.vacantMs).toBeLessThan(3100)
+  await Promise.all([leader.stop(), follower.stop()])
+})
+
+test('who stood before and stands anew knows of no leader before itself', async () => {
+  const { clock, leader, follower, elected } = await succession({}, {})
+  await follower.stop()
+  await leader.stop()
+  await clock.advance(60_000)
+  await follower.start()
+  expect(elected()).toMatchObject({ to: 'leading' })
+  expect(elected()?.vacantMs).toBeUndefined()
+  await follower.stop()
+})
+
+test('a renewal that grants nothing was refused', async () => {
+  const renewals = trace('renew')
+  const clock = new ManualClock()
+  const { candidate } = standing({ clock, store: { ...memory({ clock }), renew: () => Promise.resolve(0) } })
+  await candidate.start()
+  await clock.advance(1000)
+  expect(renewals[1]).toMatch(/^asyncEnd memory refused/)
+  await candidate.stop()
 })
 
 test('calls are traced from begin to end, a renewal with what was left of the lease', async () => {
