@@ -4,7 +4,7 @@
  */
 
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { arch, platform } from 'node:os'
 import { join } from 'node:path'
 import { build } from 'esbuild'
@@ -13,7 +13,9 @@ import { ensureBuilt, fail, root, say } from './prepare.mjs'
 if (platform() !== 'linux') fail('the other runtimes are fetched for Linux alone; elsewhere run the tests under the one at hand')
 ensureBuilt()
 const place = join(root, '.ci', 'nodes')
-const nodes = ['22', '24', '26']
+const nodes = { 22: '22.23.3', 24: '24.21.0', 26: '26.10.0' }
+const bunVersion = '1.4.5'
+const denoVersion = '2.9.6'
 const tests = [
   'test/candidate',
   'test/election/schedules.test.ts',
@@ -27,7 +29,7 @@ const tests = [
 install()
 const script = await bundle()
 const failed = []
-for (const major of nodes) {
+for (const major of Object.keys(nodes)) {
   const node = join(place, 'node_modules', `node${major}`, 'bin', 'node')
   attempt(`Node ${major}`, node, [
     join(root, 'node_modules', 'vitest', 'vitest.mjs'),
@@ -38,20 +40,26 @@ for (const major of nodes) {
 attempt('Bun', binary('bun'), [script])
 attempt('Deno', binary('deno'), ['run', '--no-prompt', script])
 if (failed.length > 0) fail(`Failed on: ${failed.join(', ')}`)
-say(`The core works on Node ${nodes.join(', ')}, Bun and Deno.`)
+say(`The core works on Node ${Object.keys(nodes).join(', ')}, Bun and Deno.`)
 
 function install() {
   const cpu = arch() === 'arm64' ? 'arm64' : 'x64'
   const bun = `@oven/bun-linux-${cpu === 'arm64' ? 'aarch64' : 'x64-baseline'}`
   const deno = `@deno/linux-${cpu}-glibc`
-  const wanted = [...nodes.map((major) => `node${major}@npm:node-linux-${cpu}@${major}`), `bun@npm:${bun}@1`, `deno@npm:${deno}@2`]
-  if (existsSync(join(place, 'node_modules')) && readdirSync(join(place, 'node_modules')).length >= wanted.length) return
+  const wanted = [
+    ...Object.entries(nodes).map(([major, version]) => `node${major}@npm:node-linux-${cpu}@${version}`),
+    `bun@npm:${bun}@${bunVersion}`,
+    `deno@npm:${deno}@${denoVersion}`,
+  ]
+  const note = join(place, 'wanted')
+  if (existsSync(note) && readFileSync(note, 'utf8') === wanted.join('\n')) return
   say('Fetching the other runtimes (about half a minute) ...')
   mkdirSync(place, { recursive: true })
   writeFileSync(join(place, 'package.json'), '{ "private": true }\n')
   const args = ['install', '--prefix', place, '--no-audit', '--no-fund', '--no-save', '--ignore-scripts', '--loglevel=error', ...wanted]
   const { status } = spawnSync('npm', args, { cwd: place, stdio: ['ignore', 'ignore', 'inherit'] })
   if (status !== 0) fail('... which did not succeed')
+  writeFileSync(note, wanted.join('\n'))
 }
 
 /** Packages of single binaries keep them in `bin/` or beside their package.json. */
@@ -75,12 +83,9 @@ async function bundle() {
 }
 
 function attempt(name, command, args) {
-  const { status, error } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' })
+  const { status, error, stdout, stderr } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'], encoding: 'utf8' })
   say(`${status === 0 ? 'ok    ' : 'FAILED'} ${name}`)
   if (status === 0) return
   failed.push(name)
-  const { stdout = '', stderr = '' } = spawnSync(command, ['--version'], { encoding: 'utf8' })
-  say(`${error?.message ?? ''}${stdout}${stderr}`)
-  const again = spawnSync(command, args, { cwd: root, encoding: 'utf8' })
-  say(`${again.stdout ?? ''}${again.stderr ?? ''}`.slice(-4000))
+  say(`${error?.message ?? ''}${stdout ?? ''}${stderr ?? ''}`.slice(-8000))
 }
