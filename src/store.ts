@@ -41,6 +41,28 @@ export interface Bid extends Hold {
   readonly advert?: string | undefined
 }
 
+/** Names one tenure from outside of its candidate; what a `Tenure` tells of itself is enough. */
+export interface Author {
+  readonly election: string
+  readonly fencingToken: number
+}
+
+/**
+ * One short text for each election that outlives the lease, its release, and everybody who held it: what a leader leaves
+ * behind for those who come later.
+ */
+export interface Memo {
+  /** What was written last, or `undefined`. Never older than a write that was answered before. */
+  read(election: string, signal: AbortSignal): Promise<string | undefined>
+
+  /**
+   * Replace the text, if the lease with this token lives: looking and writing are one step, so that nobody writes who
+   * was followed by another. False: the lease is over, and nothing was written. Changes nothing of the lease. Asked of
+   * the store object that acquired it. The text is well-formed and has at most 4 kB.
+   */
+  write(author: Author, text: string, signal: AbortSignal): Promise<boolean>
+}
+
 /** A store's own defaults for the options of its candidates. */
 export interface StoreTiming {
   readonly ttlMs?: number | undefined
@@ -102,6 +124,9 @@ export interface LeaseStore {
 
   /** Names of the elections this store knows, for people. */
   list?(signal: AbortSignal): Promise<readonly string[]>
+
+  /** What outlives the leases, for stores that can keep it. */
+  readonly memo?: Memo | undefined
 
   /** Let go of every resource. Called by whoever made the store, after the last `stop()`. */
   close?(): Promise<void>

@@ -9,6 +9,7 @@
 
 import { type Clock, systemClock } from '../clock.ts'
 import type { Bid, Lease, LeaseStore } from '../store.ts'
+import { checkMemo } from './shared/memo.ts'
 
 export interface MemoryOptions {
   /** Time, for tests. @default the system's */
@@ -29,6 +30,7 @@ interface Row {
 export function memory(options: MemoryOptions = {}): LeaseStore {
   const clock = options.clock ?? systemClock
   const rows = new Map<string, Row>()
+  const memos = new Map<string, string>()
   const watchers = new Map<string, Set<() => void>>()
 
   const leaseOf = (row: Row): Lease => ({
@@ -115,6 +117,21 @@ export function memory(options: MemoryOptions = {}): LeaseStore {
     async list(signal) {
       signal.throwIfAborted()
       return [...rows.keys()]
+    },
+
+    memo: {
+      async read(election, signal) {
+        signal.throwIfAborted()
+        return memos.get(election)
+      },
+
+      async write({ election, fencingToken }, text, signal) {
+        signal.throwIfAborted()
+        checkMemo(text)
+        if (live(election)?.fencingToken !== fencingToken) return false
+        memos.set(election, text)
+        return true
+      },
     },
   }
 }

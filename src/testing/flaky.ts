@@ -6,7 +6,7 @@
 
 import { type Clock, systemClock } from '../clock.ts'
 import { badOption, TenureError } from '../errors.ts'
-import type { Bid, Hold, Lease, LeaseStore, StoreTiming } from '../store.ts'
+import type { Bid, Hold, Lease, LeaseStore, Memo, StoreTiming } from '../store.ts'
 import { randomFrom } from './manual-clock.ts'
 
 /** What can happen to one call. */
@@ -24,7 +24,7 @@ export type CallFault =
   /** Does not arrive and never settles, whatever its signal says: a driver that takes no signals. */
   | 'hung'
 
-export type Verb = 'acquire' | 'renew' | 'release' | 'read' | 'list'
+export type Verb = 'acquire' | 'renew' | 'release' | 'read' | 'list' | 'memo.read' | 'memo.write'
 
 /** The chance of each fault, from 0 to 1; together at most 1. */
 export type Chances = { readonly [Fault in CallFault]?: number | undefined }
@@ -59,11 +59,12 @@ export class FlakyStore implements LeaseStore {
   readonly expiry: 'clock' | 'observed' | undefined
   readonly watch?: NonNullable<LeaseStore['watch']>
   readonly list?: NonNullable<LeaseStore['list']>
+  readonly memo?: Memo
   readonly #store: LeaseStore
   readonly #clock: Clock
   readonly #random: () => number
   readonly #script: { readonly fault: CallFault; readonly verb: Verb | undefined }[] = []
-  readonly #counts: Record<Verb, number> = { acquire: 0, renew: 0, release: 0, read: 0, list: 0 }
+  readonly #counts: Record<Verb, number> = { acquire: 0, renew: 0, release: 0, read: 0, list: 0, 'memo.read': 0, 'memo.write': 0 }
   readonly #outages = new Set<() => void>()
   #chances: Chances = {}
   #delayMs = 0
@@ -81,6 +82,13 @@ export class FlakyStore implements LeaseStore {
     this.expiry = store.expiry
     if (store.watch) this.watch = (election, changed, signal) => this.#watch(election, changed, signal)
     if (store.list) this.list = (signal) => this.#carry('list', signal, async (carried) => (await store.list?.(carried)) ?? [])
+    const { memo } = store
+    if (memo) {
+      this.memo = {
+        read: (election, signal) => this.#carry('memo.read', signal, (carried) => memo.read(election, carried)),
+        write: (author, text, signal) => this.#carry('memo.write', signal, (carried) => memo.write(author, text, carried)),
+      }
+    }
     this.roll(options.chances ?? {})
     this.delay(options.delayMs ?? 0)
   }

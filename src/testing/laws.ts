@@ -9,6 +9,7 @@ import { crowd } from './laws/crowd.ts'
 import { exclusive } from './laws/exclusive.ts'
 import { expiry } from './laws/expiry.ts'
 import type { Law } from './laws/law.ts'
+import { memos } from './laws/memo.ts'
 import { tokens } from './laws/tokens.ts'
 import { watching } from './laws/watch.ts'
 import { words } from './laws/words.ts'
@@ -28,4 +29,5 @@ export const laws: readonly Law[] = Object.freeze([
   ...aborting,
   ...watching,
   ...crowd,
+  ...memos,
 ])

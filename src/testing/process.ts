@@ -124,7 +124,7 @@ export function gated(store: LeaseStore, gate: Gate): LeaseStore {
       await gate.heard()
     }
   }
-  const { watch, list } = store
+  const { watch, list, memo } = store
   return {
     name: store.name,
     minTtlMs: store.minTtlMs,
@@ -146,5 +146,11 @@ export function gated(store: LeaseStore, gate: Gate): LeaseStore {
       },
     }),
     ...(list && { list: (signal) => through(() => list.call(store, signal)) }),
+    ...(memo && {
+      memo: {
+        read: (election, signal) => through(() => memo.read(election, signal)),
+        write: (author, text, signal) => through(() => memo.write(author, text, signal)),
+      },
+    }),
   }
 }

@@ -3,7 +3,7 @@
  * store needs to, so that a fault can be as narrow as the law that has to catch it.
  */
 
-import type { Bid, Hold, Lease, LeaseStore } from '../../src/store.ts'
+import type { Bid, Hold, Lease, LeaseStore, Memo } from '../../src/store.ts'
 import type { ManualClock } from '../../src/testing/index.ts'
 
 export interface Row {
@@ -23,6 +23,7 @@ export interface Row {
 export class Server {
   readonly rows = new Map<string, Row>()
   readonly wiped = new Set<string>()
+  readonly memos = new Map<string, string>()
   readonly watchers = new Set<() => void>()
   readonly clock: ManualClock
 
@@ -87,7 +88,7 @@ export class Server {
   }
 }
 
-export type Client = Required<Omit<LeaseStore, 'minTtlMs' | 'timing' | 'expiry'>>
+export type Client = Required<Omit<LeaseStore, 'minTtlMs' | 'timing' | 'expiry' | 'memo'>> & { readonly memo: Memo }
 
 export function plainStore(server: Server): Client {
   return {
@@ -129,6 +130,18 @@ export function plainStore(server: Server): Client {
     async list(signal: AbortSignal) {
       signal.throwIfAborted()
       return [...server.rows.keys()]
+    },
+    memo: {
+      async read(election, signal) {
+        signal.throwIfAborted()
+        return server.memos.get(election)
+      },
+      async write({ election, fencingToken }, text, signal) {
+        signal.throwIfAborted()
+        if (server.live(election)?.token !== fencingToken) return false
+        server.memos.set(election, text)
+        return true
+      },
     },
     async close() {},
   }

@@ -5,7 +5,7 @@
 
 import { systemClock } from '../../clock.ts'
 import { messageOf, TenureError } from '../../errors.ts'
-import type { Bid, Hold, Lease, LeaseStore } from '../../store.ts'
+import type { Author, Bid, Hold, Lease, LeaseStore, Memo } from '../../store.ts'
 import { describeLease, expected, isFree, isOurs, LawBroken } from './law.ts'
 import { sleep } from './sleep.ts'
 
@@ -36,6 +36,19 @@ export class Contender {
 
   read(election: string): Promise<Lease | undefined> {
     return this.answered('read', (signal) => this.store.read(election, signal))
+  }
+
+  recall(election: string): Promise<string | undefined> {
+    return this.answered('memo.read', (signal) => this.#memo.read(election, signal))
+  }
+
+  remember(author: Author, text: string): Promise<boolean> {
+    return this.answered('memo.write', (signal) => this.#memo.write(author, text, signal))
+  }
+
+  get #memo(): Memo {
+    if (this.store.memo) return this.store.memo
+    throw new LawBroken('Expected every store object to have `memo`, got one without it')
   }
 
   /** Acquire what has to be free. */

@@ -12,6 +12,8 @@ export type Need =
   | 'watch'
   /** The store has `list`. */
   | 'list'
+  /** The store has `memo`. */
+  | 'memo'
   /** Expiry is decided by the store's clock, not by observers. */
   | 'clock'
   /** The lab can delete the record of an election, as an operator would. */
@@ -66,6 +68,7 @@ export function missing(law: Law, lab: Lab): string | undefined {
   const reasons: Record<Need, string | false> = {
     watch: !lab.store.watch && 'the store has no `watch`',
     list: !lab.store.list && 'the store has no `list`',
+    memo: !lab.store.memo && 'the store has no `memo`',
     clock: lab.observed && 'expiry is decided by observers',
     wipe: !lab.canWipe && '`wipe` was not given',
     restart: !lab.canRestart && '`restart` was not given',

@@ -1,0 +1,12 @@
+/** What may be written as the memo of an election: every store says the same, before it asks anybody. */
+
+import { badOption } from '../../errors.ts'
+
+/** In bytes of UTF-8. */
+const MOST_BYTES = 4096
+
+/** Throws a `TenureError` of code `bad-option`. */
+export function checkMemo(text: unknown): asserts text is string {
+  if (typeof text === 'string' && text.isWellFormed() && new TextEncoder().encode(text).length <= MOST_BYTES) return
+  throw badOption('text', 'a well-formed string of at most 4 kB', text)
+}
