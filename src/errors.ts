@@ -27,7 +27,8 @@ export class TenureError extends Error {
   override readonly name = 'TenureError'
   readonly code: TenureErrorCode
   constructor(code: TenureErrorCode, message: string, options?: { readonly cause?: unknown }) {
-    super(message, options)
+    // A store may be anybody's, and its errors may say anything.
+    super(maskSecrets(message), options)
     this.code = code
   }
 }
@@ -56,9 +57,14 @@ export function messageOf(thrown: unknown): string {
   return maskSecrets(text)
 }
 
-/** Replace passwords in URLs and in `password=...` pairs. */
+/** Replace passwords in URLs, query strings, settings, JSON and headers: rather too much than too little. */
 export function maskSecrets(text: string): string {
   return text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/?#]*):([^\s@/]*)@/gi, '$1:***@')
-    .replace(/\b(password|passwd|pwd|secret|token|api[-_]?key)=([^\s&;'"]+)/gi, '$1=***')
+    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/?#]*):(?:[^\s/]*|\S*)@/gi, '$1:***@')
+    .replace(named, '$1$2***')
+    .replace(/(\bauthorization\W+\w+ )\S+/gi, '$1***')
 }
+
+/** `key=value`, and `"key": "value"`. A fencing token is no secret. */
+const named =
+  /\b(?!\w*fencing)(\w*(?:passw(?:or)?d|pwd|secret|token|api[-_]?key))(=|["']?\s*[:=]\s*(?=["']))("[^"]*"|'[^']*'|[^\s&;,'"]+)/gi

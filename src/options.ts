@@ -4,7 +4,7 @@
  */
 
 import { type Clock, systemClock } from './clock.ts'
-import { badOption, describeValue, messageOf, TenureError } from './errors.ts'
+import { badOption, describeValue, maskSecrets, messageOf, TenureError } from './errors.ts'
 import type { LeaseStore } from './store.ts'
 import type { Tenure } from './tenure.ts'
 import { believedMs, longestPauseMs, slackMs, type Timing } from './timing.ts'
@@ -114,7 +114,7 @@ export function checkClock(clock: Clock): Clock {
   return checkMethods('clock', clock, ['mono', 'wall', 'timer', 'afterPending', 'random', 'id'])
 }
 
-/** Check a logger, and make one of it that cannot throw. */
+/** Check a logger, and make one of it that cannot throw and is told no secret. */
 export function checkLogger(logger: Logger | undefined): Logger | undefined {
   return logger && guarded(checkMethods('logger', logger, ['debug', 'info', 'warn', 'error']))
 }
@@ -125,12 +125,16 @@ function guarded(logger: Logger): Logger {
     (level: keyof Logger) =>
     (message: string, fields?: Record<string, unknown>): void => {
       try {
-        logger[level](message, fields)
+        logger[level](maskSecrets(message), fields && masked(fields))
       } catch (thrown) {
         warn(undefined, `The logger failed: ${messageOf(thrown)}`, 'listener-failed')
       }
     }
   return { debug: guard('debug'), info: guard('info'), warn: guard('warn'), error: guard('error') }
+}
+
+function masked(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, typeof value === 'string' ? maskSecrets(value) : value]))
 }
 
 function timingOf(options: CandidateOptions, store: LeaseStore, clock: Clock): Timing {

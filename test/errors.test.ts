@@ -1,0 +1,73 @@
+/** What is told of errors: never a secret, whoever put it there, and enough to know what went wrong. */
+
+import { describe, expect, test, vi } from 'vitest'
+import { maskSecrets } from '../src/errors.ts'
+import { Candidate, type CandidateOptions, type Logger, TenureError } from '../src/index.ts'
+import { memory } from '../src/stores/memory.ts'
+import { ManualClock } from '../src/testing/index.ts'
+
+describe('secrets are masked', () => {
+  const texts: readonly (readonly [string, string])[] = [
+    ['connect to postgres://ann:s3cret@host:5432/db failed', 'connect to postgres://ann:***@host:5432/db failed'],
+    ['redis://:s3cret@host', 'redis://:***@host'],
+    ['postgres://ann:s3@cret@host/db', 'postgres://ann:***@host/db'],
+    ['postgres://ann:s3/cret@host/db', 'postgres://ann:***@host/db'],
+    ['redis://:s3cret@h1,redis://:cret@h2', 'redis://:***@h1,redis://:***@h2'],
+    ['postgres://host/db?user=ann&password=s3cret&ssl=1', 'postgres://host/db?user=ann&password=***&ssl=1'],
+    ['host=h PGPASSWORD=s3cret dbname=d', 'host=h PGPASSWORD=*** dbname=d'],
+    ["host=h password='s3 cret' dbname=d", 'host=h password=*** dbname=d'],
+    ['{"user":"ann","password":"s3 cret"}', '{"user":"ann","password":***}'],
+    ["{ username: 'ann', password: 's3cret' }", "{ username: 'ann', password: *** }"],
+    ['https://h/x?access_token=s3cret&api-key=s3cret', 'https://h/x?access_token=***&api-key=***'],
+    ['authorization: Bearer s3cret', 'authorization: Bearer ***'],
+  ]
+  test.each(texts)('%s', (text, masked) => {
+    expect(maskSecrets(text)).toBe(masked)
+    expect(maskSecrets(masked)).toBe(masked)
+  })
+
+  test.each([
+    'postgres://host:5432/db',
+    'wrong password: see docs/stores/postgres.md',
+    'a lease with token 12 and 0 ms left',
+    'TENURE_FENCING_TOKEN=12 fencingToken=12',
+    'https://host/a@b',
+  ])('and nothing else: %s', (text) => expect(maskSecrets(text)).toBe(text))
+})
+
+/** Everything that comes out, in one text. */
+function listen() {
+  const said: unknown[] = []
+  const say = (message: string, fields?: Record<string, unknown>) => void said.push(message, fields)
+  const logger: Logger = { debug: say, info: say, warn: say, error: say }
+  return { logger, text: () => JSON.stringify(said) }
+}
+
+async function fails(thrown: unknown, over: Partial<CandidateOptions>) {
+  const clock = new ManualClock()
+  const store = { ...memory({ clock }), acquire: () => Promise.reject(thrown) }
+  const candidate = new Candidate({ election: 'e', id: 'postgres://ann:s3cret@host', store, clock, ...over })
+  await candidate.start()
+  await candidate.stop()
+}
+
+test('a store of anybody may say anything: its errors reach neither log nor listeners with a secret', async () => {
+  for (const thrown of [
+    new Error('postgres://ann:s3cret@host/db'),
+    new TenureError('store-unreachable', 'password=s3cret'),
+    'redis://:s3cret@host',
+  ]) {
+    const { logger, text } = listen()
+    await fails(thrown, { logger })
+    expect(text()).toContain('***')
+    expect(text()).not.toContain('s3cret')
+  }
+  expect(new TenureError('store-denied', 'postgres://ann:s3cret@host/db').stack).not.toContain('s3cret')
+})
+
+test('nor do the warnings of the process', async () => {
+  const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  await fails(new TenureError('store-unreachable', 'password=s3cret'), {})
+  expect(warnings.mock.calls[0]?.[0]).toBe('password=***')
+  warnings.mockRestore()
+})
