@@ -49,3 +49,11 @@ export const systemClock: Clock = {
   random: () => Math.random(),
   id: () => Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join(''),
 }
+
+/**
+ * The monotonic time of this host in milliseconds: one clock for all processes of one boot that share a namespace of
+ * time, where `systemClock.mono()` is each process's own. Of Node; for stores whose parties are all on one host.
+ */
+export function hostMono(): number {
+  return Number(process.hrtime.bigint()) / 1e6
+}

@@ -1,0 +1,196 @@
+/**
+ * The user's connection, borrowed for one transaction at a time. Its calls are synchronous, so a transaction begins and
+ * ends within one turn of the loop, and nothing of the user's can come between. It must never wait for a lock inside
+ * SQLite, which would hold up the whole process: waiting is done here, between tries, by timers. Settings of the
+ * connection are put back as they were found.
+ */
+
+import type { Clock } from '../../clock.ts'
+import { TenureError } from '../../errors.ts'
+import { isInTransaction, type Row, rowOf, type SqliteDatabase, type SqliteStatement, type Value } from './client.ts'
+import { hindranceOf, storeError } from './failures.ts'
+import type { Place } from './place.ts'
+
+/** What a try is bounded by. */
+export interface Limits {
+  readonly verb: string
+  readonly signal: AbortSignal
+  /** How long to try while others have the database locked, in milliseconds. */
+  readonly busyMs: number
+}
+
+/** `PRAGMA synchronous`: every commit is on disk before it is answered. */
+const FULL = 2
+/** Pauses between tries begin with this, double, and end with that: others write in between. In milliseconds. */
+const SHORTEST_PAUSE_MS = 1
+const LONGEST_PAUSE_MS = 20
+
+/** As a table, so that a prepared statement tells it anew each time; as a PRAGMA it is fixed when it is prepared. */
+const synchronousSql = 'SELECT synchronous AS a FROM pragma_synchronous'
+
+export class Connection {
+  readonly #db: SqliteDatabase
+  readonly #clock: Clock
+  readonly #statements = new Map<string, SqliteStatement>()
+  #place: Place | undefined
+
+  constructor(db: SqliteDatabase, clock: Clock) {
+    this.#db = db
+    this.#clock = clock
+  }
+
+  /** The file; empty while it is not known. */
+  get file(): string {
+    return this.#place?.file ?? ''
+  }
+
+  /** From now on every transaction is of this file, or fails. */
+  belongsTo(place: Place): void {
+    this.#place = place
+  }
+
+  /** Whether the path leads elsewhere by now: whoever opens it sees nothing of what is written here. */
+  get moved(): boolean {
+    return this.#place?.moved ?? false
+  }
+
+  /** Run a task between BEGIN and COMMIT; nothing of it has happened where this throws, unless the disk failed. */
+  write<T>(limits: Limits, task: () => T): Promise<T> {
+    return this.#patiently(limits, () => this.#borrowed(() => this.#durably(() => this.#transaction('BEGIN IMMEDIATE', task))))
+  }
+
+  /** Look at one state of the database. Waits for no writer, and holds none up. */
+  read<T>(limits: Limits, task: () => T): Promise<T> {
+    return this.#patiently(limits, () => this.glance(task))
+  }
+
+  /** As `read`, but once, at once. Throws what the driver throws. */
+  glance<T>(task: () => T): T {
+    return this.#borrowed(() => this.#transaction('BEGIN', task))
+  }
+
+  /** Something that cannot be part of a transaction. */
+  outside<T>(limits: Limits, task: () => T): Promise<T> {
+    return this.#patiently(limits, () => this.#borrowed(task))
+  }
+
+  /** The rows that a statement gives; inside of a task. */
+  all(sql: string, ...values: Value[]): Row[] {
+    return this.#statement(sql)
+      .all(...values)
+      .map(rowOf)
+  }
+
+  /** A statement that gives no rows; inside of a task. */
+  run(sql: string, ...values: Value[]): void {
+    this.#statement(sql).run(...values)
+  }
+
+  exec(sql: string): void {
+    this.#db.exec(sql)
+  }
+
+  #statement(sql: string): SqliteStatement {
+    const known = this.#statements.get(sql)
+    if (known) return known
+    const statement = this.#db.prepare(sql)
+    this.#statements.set(sql, statement)
+    return statement
+  }
+
+  async #patiently<T>({ verb, signal, busyMs }: Limits, attempt: () => T): Promise<T> {
+    const since = this.#clock.mono()
+    for (let pauseMs = SHORTEST_PAUSE_MS; ; pauseMs = Math.min(2 * pauseMs, LONGEST_PAUSE_MS)) {
+      signal.throwIfAborted()
+      try {
+        return attempt()
+      } catch (thrown) {
+        const hindrance = hindranceOf(thrown)
+        if (hindrance === undefined) throw storeError(verb, this.file, thrown)
+        const waitedMs = this.#clock.mono() - since
+        if (waitedMs >= busyMs) {
+          const message = `sqlite: ${verb} could not use ${this.file || 'the database'} for ${Math.round(waitedMs)} ms: ${hindrance}`
+          throw new TenureError('store-unreachable', message, { cause: thrown })
+        }
+      }
+      await this.#pause(pauseMs * (0.5 + 0.5 * this.#clock.random()), signal)
+    }
+  }
+
+  #pause(ms: number, signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const cancel = this.#clock.timer(ms, () => done(resolve), true)
+      const aborted = () => done(() => reject(signal.reason))
+      const done = (settle: () => void) => {
+        cancel()
+        signal.removeEventListener('abort', aborted)
+        settle()
+      }
+      signal.addEventListener('abort', aborted, { once: true })
+    })
+  }
+
+  /** Without waiting for locks, for as long as a task takes. */
+  #borrowed<T>(task: () => T): T {
+    this.#checkOpen()
+    // The first thing to ask, and of no table: whatever is locked, this is not.
+    const [timeout] = this.#db.prepare('PRAGMA busy_timeout').all().map(rowOf)[0] ?? []
+    if (timeout === '0') return task()
+    this.exec('PRAGMA busy_timeout = 0')
+    try {
+      return task()
+    } finally {
+      this.exec(`PRAGMA busy_timeout = ${timeout}`)
+    }
+  }
+
+  /** Every commit on disk before it is answered, for as long as a task takes. */
+  #durably<T>(task: () => T): T {
+    const before = Number(this.all(synchronousSql)[0]?.[0])
+    if (before >= FULL) return task()
+    this.exec('PRAGMA main.synchronous = FULL')
+    try {
+      return task()
+    } finally {
+      this.exec(`PRAGMA main.synchronous = ${before}`)
+    }
+  }
+
+  #transaction<T>(begin: string, task: () => T): T {
+    this.#checkPlace()
+    // Not as prepared statements: libsql never ends one that has met a lock, and the connection never commits again.
+    this.exec(begin)
+    let result: T
+    try {
+      result = task()
+      this.exec('COMMIT')
+    } catch (thrown) {
+      this.#rollBack()
+      throw thrown
+    }
+    // Moved meanwhile: nobody will ever see what was written.
+    this.#checkPlace()
+    return result
+  }
+
+  #rollBack(): void {
+    try {
+      this.exec('ROLLBACK')
+    } catch (thrown) {
+      // SQLite has done it by itself, as after a full disk.
+      if (isInTransaction(this.#db) === true) throw thrown
+    }
+  }
+
+  #checkPlace(): void {
+    if (!this.moved) return
+    const what = `${this.file}, or the -wal or -shm file beside it, was deleted or replaced while it was open`
+    throw new TenureError('store-unfit', `sqlite: ${what}. Open it again, and make a new store`)
+  }
+
+  /** A closed connection of libsql goes on for statements that it has prepared before. */
+  #checkOpen(): void {
+    const db: object = this.#db
+    if (('open' in db && db.open === false) || ('isOpen' in db && db.isOpen === false)) throw new Error('The connection is not open')
+  }
+}
