@@ -32,6 +32,9 @@ export type Outcome = { readonly won: Held } | { readonly refused: Standing }
 
 const NOBODY: Outcome = { refused: { pid: undefined, lease: undefined, unsettled: false } }
 
+/** An array of nothing: the statement does nothing. */
+const NONE = '{}'
+
 const passing = bidStatement('passes')
 const waiting = bidStatement('waits')
 
@@ -108,6 +111,12 @@ export class Keeper {
   async claim(bid: Bid): Promise<Outcome> {
     const [outcome] = await this.#bid([bid], waiting)
     return outcome ?? NOBODY
+  }
+
+  /** Let the server plan what will be asked when it has to be quick. */
+  async warm(): Promise<void> {
+    await this.wire.ask(waiting, [...Array.from({ length: 5 }, () => NONE), this.#parts.raw, this.pid])
+    await this.wire.ask(freeStatement, [NONE, NONE, this.#parts.raw])
   }
 
   /** Resolves with the milliseconds granted; 0 for what is not held, or not any more. */

@@ -72,6 +72,7 @@ export class Locks {
       line: this.#line(),
       limitMs: () => this.#crew.lateMs,
       silent: () => {},
+      heard: (election) => this.#waiter.released(election),
     })
     this.#waiter = new Waiter({
       ...parts,

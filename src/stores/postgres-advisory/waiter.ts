@@ -36,6 +36,8 @@ interface Offer {
 
 /** How long opening a session may take, in milliseconds. */
 const OPENING_MS = 5000
+/** Whoever waited at the server and was not given the lock hears a little later: by then it is known who was. */
+const LOSERS_MS = 20
 
 export class Waiter {
   readonly #parts: WaiterParts
@@ -44,6 +46,8 @@ export class Waiter {
   readonly #offers = new Map<string, Offer>()
   /** Who had the lock when it was last looked at. */
   readonly #seen = new Map<string, string | null>()
+  /** Releases that are not told yet. */
+  readonly #hushed = new Map<string, () => void>()
   #keeper: Keeper | undefined
   /** What the session waits for at the server. */
   #blockedFor: string | undefined
@@ -76,6 +80,22 @@ export class Waiter {
     return offer?.keeper.wire.over ? undefined : offer?.keeper
   }
 
+  /** It was released. The session that waits for it has been given it already, or somebody else was. */
+  released(election: string): void {
+    const { clock, tell } = this.#parts
+    if (this.#blockedFor !== election) return tell(election)
+    const cancel = clock.timer(
+      LOSERS_MS,
+      () => {
+        this.#hushed.delete(election)
+        tell(election)
+      },
+      false,
+    )
+    this.#hushed.get(election)?.()
+    this.#hushed.set(election, cancel)
+  }
+
   watched(): void {
     this.#lookLater()
   }
@@ -85,6 +105,7 @@ export class Waiter {
     this.settled(election)
     this.#seen.delete(election)
     this.#giveBack(election)
+    this.#hush(election)
     if (this.#parts.watched().length === 0) this.#stopLooking()
   }
 
@@ -99,6 +120,7 @@ export class Waiter {
     this.#wanted.clear()
     for (const { cancel } of this.#offers.values()) cancel()
     this.#offers.clear()
+    for (const election of [...this.#hushed.keys()]) this.#hush(election)
     this.#stopLooking()
     this.#cancelPause?.()
     this.drop()
@@ -147,8 +169,11 @@ export class Waiter {
   }
 
   async #session(): Promise<Keeper | undefined> {
-    this.#keeper ??= await within(this.#parts.clock, OPENING_MS, (signal) => this.#parts.crew.another(signal))
-    return this.#keeper
+    if (this.#keeper) return this.#keeper
+    const keeper = await within(this.#parts.clock, OPENING_MS, (signal) => this.#parts.crew.another(signal))
+    this.#keeper = keeper
+    await keeper?.warm()
+    return keeper
   }
 
   #given(election: string, keeper: Keeper): void {
@@ -156,11 +181,17 @@ export class Waiter {
     if (this.#keeper === keeper) this.#keeper = undefined
     const cancel = clock.timer(offerMs(), () => this.#giveBack(election), false)
     this.#offers.set(election, { keeper, cancel })
+    this.#hush(election)
     if (!this.#wanted.delete(election)) return this.#giveBack(election)
     tell(election)
     // Whoever is gone had others, perhaps.
-    void this.#look()
+    if (this.#parts.watched().length > 1) void this.#look()
     crew.relax()
+  }
+
+  #hush(election: string): void {
+    this.#hushed.get(election)?.()
+    this.#hushed.delete(election)
   }
 
   #giveBack(election: string): void {
@@ -211,7 +242,8 @@ export class Waiter {
         }
       }
     } catch {
-      // The watches are told when the session that hears is lost; until then there is another look.
+      // The watches are told when the session that hears is lost; until then there is another look, at everything anew.
+      this.#seen.clear()
     }
     if (this.#parts.watched().length > 0) this.#lookLater()
   }

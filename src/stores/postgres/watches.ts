@@ -14,6 +14,8 @@ export interface WatchesParts {
   limitMs(): number
   /** Said once: releases are not told here, so that followers poll. */
   silent(why: string): void
+  /** A release was heard of. @default its watches are told */
+  heard?(election: string): void
 }
 
 interface Watcher {
@@ -99,7 +101,7 @@ export class Watches {
     }
     await session.listen(
       CHANNEL,
-      (election) => this.tell(election),
+      (election) => (this.#parts.heard ? this.#parts.heard(election) : this.tell(election)),
       () => this.#tellAll(),
     )
     return true
