@@ -23,6 +23,7 @@ import { type Lifelines, systemLifelines } from './file/lifeline.ts'
 import { checkFilesystem, checkHome, defaultDirectory, directoryNameOf } from './file/place.ts'
 import { decodeOrigin } from './file/record.ts'
 import { type Filesystem, filesystemOf } from './shared/filesystem.ts'
+import { checkMemo } from './shared/memo.ts'
 
 export { defaultDirectory } from './file/place.ts'
 export { type Filesystem, filesystemOf } from './shared/filesystem.ts'
@@ -114,6 +115,13 @@ export function fileOn(ground: Ground, options: FileOptions = {}): FileStore {
     read: (election, signal) => told(leaseOf(election).read(signal)),
     watch: (election, changed, signal) => told(leaseOf(election).watch(changed, signal)),
     list: (signal) => told(unlessAborted(signal, () => electionsIn(ground.disk, dir))),
+    memo: {
+      read: (election, signal) => told(leaseOf(election).recall(signal)),
+      async write(author, text, signal) {
+        checkMemo(text)
+        return told(leaseOf(author.election).remember(author, text, signal))
+      },
+    },
     livenessServer: (election) => leases.get(election)?.server(),
 
     async close() {

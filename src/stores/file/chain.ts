@@ -30,6 +30,8 @@ export interface Version {
   readonly fencingToken: number
   /** How long it has to be seen unchanged. 0: given back. */
   readonly ttlMs: number
+  /** What leaders have left behind, as far as anybody can read it. */
+  readonly memo: string | undefined
 }
 
 /** A record, as far as whoever writes it decides. */
@@ -68,7 +70,7 @@ export class Chain {
       if (!bytes) continue
       const record = decodeRecord(bytes, this.#path(number), this.#election)
       if (!record) return this.#garbled(number, bytes, names)
-      return { number, bytes, record, fencingToken: record.fencingToken, ttlMs: record.ttlMs }
+      return { number, bytes, record, fencingToken: record.fencingToken, ttlMs: record.ttlMs, memo: record.memo }
     }
     throw new TenureError('store-unreachable', `file: the versions in ${this.dir} vanish faster than they can be read`)
   }
@@ -94,6 +96,7 @@ export class Chain {
       record,
       fencingToken: record.fencingToken,
       ttlMs: record.ttlMs,
+      memo: record.memo,
     }
     const basePath = base ? this.#path(base.number) : this.#originPath
     await this.#tidying
@@ -196,14 +199,16 @@ export class Chain {
   async #garbled(number: number, bytes: Buffer, names: readonly string[]): Promise<Version> {
     let ttlMs = LEAST_GARBLED_MS
     let fencingToken = 0
-    for (const other of numbersIn(names, this.dir)) {
+    let memo: string | undefined
+    for (const other of numbersIn(names, this.dir).sort((a, b) => a - b)) {
       const path = this.#path(other)
       const read = other === number ? undefined : await this.#read(path)
       const record = read && decodeRecord(read, path, this.#election)
       ttlMs = Math.max(ttlMs, record?.ttlMs ?? 0)
       fencingToken = Math.max(fencingToken, record?.fencingToken ?? 0)
+      memo = record?.memo ?? memo
     }
-    return { number, bytes, record: undefined, fencingToken, ttlMs }
+    return { number, bytes, record: undefined, fencingToken, ttlMs, memo }
   }
 
   /** Remove what nobody reads any more, never the highest. Whatever becomes of it, the version stands. */

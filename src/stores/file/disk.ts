@@ -26,7 +26,7 @@ export interface Disk {
 }
 
 /** No record of ours is longer. */
-export const MAX_BYTES = 32 * 1024
+export const MAX_BYTES = 48 * 1024
 
 export const systemDisk: Disk = {
   list: (path) => readdir(path),

@@ -7,7 +7,7 @@
 import type { Server } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../../clock.ts'
-import type { Bid, Hold, Lease } from '../../store.ts'
+import type { Author, Bid, Hold, Lease } from '../../store.ts'
 import { Bell } from './bell.ts'
 import { Bond } from './bond.ts'
 import { Chain, type Draft, Landed, type Version, type Written } from './chain.ts'
@@ -41,6 +41,9 @@ interface Held {
   /** The last write may be there, and was not checked. */
   unchecked: boolean
 }
+
+/** What a version says that the one before does not. */
+type Change = Partial<Pick<Draft, 'advert' | 'ttlMs' | 'memo'>>
 
 export class FileLease {
   readonly #parts: LeaseParts
@@ -85,10 +88,29 @@ export class FileLease {
 
   renew(bid: Bid, signal: AbortSignal): Promise<number> {
     return this.#queue.run(signal, async () => {
+      signal.throwIfAborted()
       const held = this.#held.get(bid.holder)
-      const granted = await this.#prolong(bid, held, signal)
-      if (!granted && held) held.over = true
-      return granted ? bid.ttlMs : 0
+      if (held?.over || this.#spent.has(bid.holder)) return 0
+      const { advert, ttlMs } = bid
+      const since = await this.#revise(({ holder }) => holder === bid.holder, { advert, ttlMs }, signal)
+      if (held) Object.assign(held, since === undefined ? { over: true } : { since, ttlMs })
+      return since === undefined ? 0 : ttlMs
+    })
+  }
+
+  /** For the holder with this token. It has no longer for it; others wait anew, as after any change. */
+  remember({ fencingToken }: Author, memo: string, signal: AbortSignal): Promise<boolean> {
+    return this.#queue.run(signal, async () => {
+      signal.throwIfAborted()
+      return (await this.#revise((record) => record.fencingToken === fencingToken, { memo }, signal)) !== undefined
+    })
+  }
+
+  recall(signal: AbortSignal): Promise<string | undefined> {
+    return this.#queue.run(signal, async () => {
+      signal.throwIfAborted()
+      await this.#parts.prepare(false)
+      return (await this.#look())?.memo
     })
   }
 
@@ -177,7 +199,16 @@ export class FileLease {
     const since = clock.mono()
     const fencingToken = Math.max(this.#sightings.fencingToken + 1, Math.floor(clock.wall() * 1000))
     const { holder, candidate, advert, ttlMs } = bid
-    const draft: Draft = { holder, candidate, advert, fencingToken, acquiredAt: clock.wall(), ttlMs, socket: lifeline?.mark }
+    const draft: Draft = {
+      holder,
+      candidate,
+      advert,
+      fencingToken,
+      acquiredAt: clock.wall(),
+      ttlMs,
+      socket: lifeline?.mark,
+      memo: seen?.memo,
+    }
     let won = false
     try {
       const written = await this.#chain.append(
@@ -211,28 +242,30 @@ export class FileLease {
     return undefined
   }
 
-  async #prolong(bid: Bid, held: Held | undefined, signal: AbortSignal): Promise<boolean> {
+  /** Write the next version of a lease that lives, if it is the right one. When that began; `undefined`: it is over. */
+  async #revise(isRight: (record: LeaseRecord) => boolean, change: Change, signal: AbortSignal): Promise<number | undefined> {
     for (;;) {
       signal.throwIfAborted()
-      if (held?.over || this.#spent.has(bid.holder)) return false
       const seen = await this.#look()
       const { record } = seen ?? {}
-      if (!seen || record?.holder !== bid.holder || this.#sightings.remainingMs() <= 0) return false
+      if (!seen || !record || !isRight(record) || this.#sightings.remainingMs() <= 0) return undefined
+      const held = this.#held.get(record.holder)
+      if (held?.over || this.#spent.has(record.holder)) return undefined
       const since = this.#parts.clock.mono()
-      if (held && this.#leftMs(held) <= 0) return false
-      if (held?.unchecked && !(await this.#chain.descends(seen))) return false
-      const written = await this.#renewVersion(seen, record, bid, held, signal)
+      if (held && this.#leftMs(held) <= 0) return undefined
+      if (held?.unchecked && !(await this.#chain.descends(seen))) return undefined
+      const written = await this.#reviseVersion(seen, record, change, held, signal)
       if (written === 'raced') continue
-      if (written === 'void') return false
+      if (written === 'void') return undefined
       this.#sightings.see(written)
-      if (held) Object.assign(held, { since, ttlMs: bid.ttlMs, unchecked: false })
-      return true
+      if (held) held.unchecked = false
+      return since
     }
   }
 
-  async #renewVersion(seen: Version, record: LeaseRecord, bid: Bid, held: Held | undefined, signal: AbortSignal): Promise<Written> {
-    const { holder, candidate, fencingToken, acquiredAt, socket } = record
-    const draft: Draft = { holder, candidate, advert: bid.advert, fencingToken, acquiredAt, ttlMs: bid.ttlMs, socket }
+  async #reviseVersion(seen: Version, record: LeaseRecord, change: Change, held: Held | undefined, signal: AbortSignal): Promise<Written> {
+    const { holder, candidate, advert, fencingToken, acquiredAt, ttlMs, socket, memo } = record
+    const draft: Draft = { holder, candidate, advert, fencingToken, acquiredAt, ttlMs, socket, memo, ...change }
     try {
       return await this.#chain.append(
         seen,
@@ -268,8 +301,8 @@ export class FileLease {
       const seen = await this.#look()
       const { record } = seen ?? {}
       if (!seen || record?.holder !== holder || seen.ttlMs === 0) return
-      const { candidate, fencingToken, acquiredAt } = record
-      const draft: Draft = { holder, candidate, fencingToken, acquiredAt, ttlMs: 0 }
+      const { candidate, fencingToken, acquiredAt, memo } = record
+      const draft: Draft = { holder, candidate, fencingToken, acquiredAt, ttlMs: 0, memo }
       const written = await this.#chain.append(seen, draft, unconditionally, () => this.#bell.ring())
       if (written === 'raced') continue
       if (written !== 'void') this.#sightings.see(written)

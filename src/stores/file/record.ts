@@ -38,6 +38,8 @@ export interface LeaseRecord {
   /** 0: given back. */
   readonly ttlMs: number
   readonly socket?: SocketMark | undefined
+  /** What leaders have left behind; every version carries it on. */
+  readonly memo?: string | undefined
 }
 
 /** Where a chain begins: no version of it has this number, or a smaller one. */
@@ -96,10 +98,10 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 function isRecord(value: object): value is LeaseRecord {
-  const { election, chain, write, holder, candidate, advert, fencingToken, acquiredAt, ttlMs, socket } = value as Partial<LeaseRecord>
+  const { election, chain, write, holder, candidate, advert, fencingToken, acquiredAt, ttlMs, socket, memo } = value as Partial<LeaseRecord>
   const named = [election, chain, write, holder, candidate].every((text) => typeof text === 'string')
   const counted = [fencingToken, ttlMs].every((count) => Number.isSafeInteger(count) && (count ?? -1) >= 0)
-  const told = advert === undefined || typeof advert === 'string'
+  const told = [advert, memo].every((text) => text === undefined || typeof text === 'string')
   return named && counted && told && typeof acquiredAt === 'number' && (socket === undefined || isSocketMark(socket))
 }
 

@@ -75,8 +75,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'an unreadable version counts as free',
     file: at('chain'),
-    find: 'return { number, bytes, record: undefined, fencingToken, ttlMs }',
-    replace: 'return { number, bytes, record: undefined, fencingToken, ttlMs: 0 }',
+    find: 'return { number, bytes, record: undefined, fencingToken, ttlMs, memo }',
+    replace: 'return { number, bytes, record: undefined, fencingToken, ttlMs: 0, memo }',
     caughtBy: 'an unreadable highest version counts as held for the largest ttl in its chain, then it is superseded',
   },
   {
@@ -89,38 +89,38 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a release removes the lease',
     file: at('lease'),
-    find: 'const { candidate, fencingToken, acquiredAt } = record\n',
+    find: 'const { candidate, fencingToken, acquiredAt, memo } = record\n',
     replace:
-      'const { candidate, fencingToken, acquiredAt } = record\n      if (fencingToken) return this.#parts.disk.remove(join(this.#parts.dir, `${seen.number}.json`))\n',
+      'const { candidate, fencingToken, acquiredAt, memo } = record\n      if (fencingToken) return this.#parts.disk.remove(join(this.#parts.dir, `${seen.number}.json`))\n',
     caughtBy: 'tokens grow although the wall clock is set back',
   },
   {
     name: 'a renewal only touches a file',
     file: at('lease'),
-    find: 'const written = await this.#renewVersion(seen, record, bid, held, signal)',
+    find: 'const written = await this.#reviseVersion(seen, record, change, held, signal)',
     replace:
-      'await this.#parts.disk.touch(join(this.#parts.dir, `${seen.number}.json`), 1)\n      const written = seen as Written\n      if (!seen) await this.#renewVersion(seen, record, bid, held, signal)',
+      'await this.#parts.disk.touch(join(this.#parts.dir, `${seen.number}.json`), 1)\n      const written = seen as Written\n      if (!seen) await this.#reviseVersion(seen, record, change, held, signal)',
     caughtBy: 'each renewal is seen, and starts the wait of everybody anew',
   },
   {
     name: 'a lost race counts as a renewal',
     file: at('lease'),
-    find: "if (written === 'raced') continue\n      if (written === 'void') return false\n      this.#sightings.see(written)",
-    replace: "if (written === 'void') return false\n      if (written !== 'raced') this.#sightings.see(written)",
+    find: "if (written === 'raced') continue\n      if (written === 'void') return undefined\n      this.#sightings.see(written)",
+    replace: "if (written === 'void') return undefined\n      if (written !== 'raced') this.#sightings.see(written)",
     caughtBy: 'a renewal that comes after its successor is refused',
   },
   {
     name: 'a holder renews although its ttl has passed',
     file: at('lease'),
-    find: 'if (held && this.#leftMs(held) <= 0) return false',
+    find: 'if (held && this.#leftMs(held) <= 0) return undefined',
     replace: '',
     caughtBy: 'a lease that ended for its holder first is renewed by nobody',
   },
   {
     name: 'renewals wake everybody',
     file: at('lease'),
-    find: '() => this.#pulse.beat())',
-    replace: '() => this.#bell.ring())',
+    find: '() => this.#pulse.beat(),',
+    replace: '() => this.#bell.ring(),',
     caughtBy: 'acquisitions and releases wake who watches, renewals do not',
   },
   {
