@@ -122,11 +122,12 @@ const changesNothing = memoLaw(
     const bid = lab.shortBid(lab.election())
     const since = lab.now()
     const author = await elected(a, bid)
+    const answeredAt = lab.now()
     await b.looks(lab.shortBid(bid.election))
     await lab.elapse(Math.floor(lab.ttlMs / 2))
     expectedBefore(lab, since, lab.ttlMs, await a.remember(author, 'half-way'), 'a live leader to write its memo', 'a refusal')
     await b.sees(bid.election, bid.holder, 'writing a memo')
-    await lab.elapsePast(Math.max(0, Math.ceil(lab.ttlMs - (lab.now() - since))))
+    await lab.elapsePast(Math.max(0, Math.ceil(lab.ttlMs - (lab.now() - answeredAt))))
     await b.wins(lab.bid(bid.election), 'for a lease that nobody renewed')
   },
   ['clock'],
