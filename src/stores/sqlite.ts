@@ -14,13 +14,14 @@
 
 import { type Clock, hostMono, systemClock } from '../clock.ts'
 import { badOption, TenureError } from '../errors.ts'
-import type { LeaseStore } from '../store.ts'
+import type { LeaseStore, Memo } from '../store.ts'
 import { bounded, within } from './shared/bounded.ts'
 import { filesystemOf } from './shared/filesystem.ts'
 import { checkDatabase, type SqliteDatabase } from './sqlite/client.ts'
 import { Connection, type Limits } from './sqlite/connection.ts'
 import { era } from './sqlite/era.ts'
 import { Leases } from './sqlite/leases.ts'
+import { memos } from './sqlite/memos.ts'
 import { checkFilesystem, Place } from './sqlite/place.ts'
 import { checkTable, makeTables } from './sqlite/schema.ts'
 import { Watches } from './sqlite/watches.ts'
@@ -39,12 +40,13 @@ export interface SqliteOptions {
 
 export interface SqliteStore extends LeaseStore {
   /**
-   * Turn on WAL, and make the tables `tenure_lease` and `tenure_fence` where they are missing. Called once, by whoever
+   * Turn on WAL, and make the tables `tenure_lease`, `tenure_memo` and `tenure_fence` where they are missing. Called once, by whoever
    * owns the file; the store never does it by itself.
    */
   ensureSchema(): Promise<void>
   watch(election: string, changed: () => void, signal: AbortSignal): Promise<void>
   list(signal: AbortSignal): Promise<readonly string[]>
+  readonly memo: Memo
   close(): Promise<void>
 }
 
@@ -86,6 +88,7 @@ export function sqlite(db: SqliteDatabase, options: SqliteOptions = {}): SqliteS
   }
   const watches = new Watches({ connection, clock, pollMs, ready: (signal) => ready(leases.limits('watch', signal)) })
   const leases = new Leases({ connection, clock, host, ready, changed: () => watches.look() })
+  const memo = memos({ connection, host, ready, limits: (verb, signal) => leases.limits(verb, signal) })
 
   return {
     name: 'sqlite',
@@ -98,6 +101,10 @@ export function sqlite(db: SqliteDatabase, options: SqliteOptions = {}): SqliteS
     read: (election, signal) => leases.read(election, signal),
     watch: (election, changed, signal) => watches.watch(election, changed, signal),
     list: (signal) => bounded(signal, leases.list(signal)),
+    memo: {
+      read: (election, signal) => bounded(signal, memo.read(election, signal)),
+      write: (author, text, signal) => bounded(signal, memo.write(author, text, signal)),
+    },
 
     async ensureSchema() {
       await within(clock, SCHEMA_MS, (signal) => makeTables(connection, { verb: 'ensureSchema', signal, busyMs: SCHEMA_MS }))

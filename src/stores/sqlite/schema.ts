@@ -21,6 +21,11 @@ const lease = `CREATE TABLE IF NOT EXISTS tenure_lease (
 
 const index = 'CREATE INDEX IF NOT EXISTS tenure_lease_news ON tenure_lease (news)'
 
+const memo = `CREATE TABLE IF NOT EXISTS tenure_memo (
+  name TEXT PRIMARY KEY NOT NULL,
+  text TEXT NOT NULL
+) STRICT, WITHOUT ROWID`
+
 const fence = `CREATE TABLE IF NOT EXISTS tenure_fence (
   resource TEXT PRIMARY KEY NOT NULL,
   token INTEGER NOT NULL
@@ -28,8 +33,10 @@ const fence = `CREATE TABLE IF NOT EXISTS tenure_fence (
 
 const wal = 'PRAGMA journal_mode = WAL'
 
-/** The SQL that turns on WAL and makes `tenure_lease` and, for `fenced`, `tenure_fence`; what is there is left alone. */
-export const ddl: string = [wal, lease, index, fence].map((text) => `${text};\n`).join('\n')
+const objects = [lease, index, memo, fence]
+
+/** The SQL that turns on WAL and makes the tables; `tenure_fence` is for `fenced`. What is there is left alone. */
+export const ddl: string = [wal, ...objects].map((text) => `${text};\n`).join('\n')
 
 const columns = 'name holder candidate advert token ttl_ms acquired_at expires_at clock news format'.split(' ')
 
@@ -40,11 +47,11 @@ export async function makeTables(connection: Connection, limits: Limits): Promis
   await connection.outside(limits, () => {
     if (connection.all('PRAGMA main.journal_mode')[0]?.[0] !== 'wal') connection.all(wal)
   })
-  const objects = "SELECT name FROM main.sqlite_schema WHERE name IN ('tenure_lease', 'tenure_lease_news', 'tenure_fence')"
-  const found = await connection.read(limits, () => connection.all(objects).length)
-  if (found === 3) return
+  const names = "'tenure_lease', 'tenure_lease_news', 'tenure_memo', 'tenure_fence'"
+  const found = await connection.read(limits, () => connection.all(`SELECT name FROM main.sqlite_schema WHERE name IN (${names})`).length)
+  if (found === objects.length) return
   await connection.write(limits, () => {
-    for (const sql of [lease, index, fence]) connection.exec(sql)
+    for (const sql of objects) connection.exec(sql)
   })
 }
 
