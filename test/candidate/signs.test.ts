@@ -68,13 +68,14 @@ test('changes: standing, leading, following, stopped, each with its reason and b
 })
 
 /** One that leads, and one that follows it; what the second says when it is elected. */
-async function succession(first: Partial<LeaseStore>, second: Partial<LeaseStore>) {
+async function succession(first: Partial<LeaseStore> = {}, watches = true) {
   const heard = listen('tenure:changed') as ChangeSign[]
   const clock = new ManualClock()
   const store = memory({ clock })
   const leader = standing({ clock, store: { ...store, ...first } }).candidate
   leader.on('trouble', () => {})
-  const follower = standing({ clock, store: { ...store, ...second }, id: 'second', retryMs: 500 }).candidate
+  const { watch, ...unwatched } = store
+  const follower = standing({ clock, store: watches ? store : unwatched, id: 'second', retryMs: 500 }).candidate
   await leader.start()
   await follower.start()
   const elected = () => heard.find(({ candidate, to }) => candidate === 'second' && to === 'leading')
@@ -82,7 +83,7 @@ async function succession(first: Partial<LeaseStore>, second: Partial<LeaseStore
 }
 
 test('who takes over without a watch says since when nobody was seen to lead', async () => {
-  const { clock, leader, follower, elected } = await succession({}, { watch: undefined })
+  const { clock, leader, follower, elected } = await succession({}, false)
   await clock.advance(900)
   await leader.stop()
   await clock.advance(1000)
@@ -93,7 +94,7 @@ test('who takes over without a watch says since when nobody was seen to lead', a
 })
 
 test('who takes over with a watch counts from its news', async () => {
-  const { clock, leader, follower, elected } = await succession({}, {})
+  const { clock, leader, follower, elected } = await succession()
   await clock.advance(900)
   await leader.stop()
   await clock.advance(1000)
@@ -104,7 +105,7 @@ test('who takes over with a watch counts from its news', async () => {
 
 test('where the lease has lapsed, the leader may have been gone since its last renewal', async () => {
   const dead = () => Promise.reject(new Error('gone'))
-  const { clock, leader, follower, elected } = await succession({ renew: dead, release: dead }, {})
+  const { clock, leader, follower, elected } = await succession({ renew: dead, release: dead })
   await clock.advance(4000)
   expect(elected()).toMatchObject({ lapsed: true })
   expect(elected()?.vacantMs).toBeGreaterThanOrEqual(3000)
@@ -113,7 +114,7 @@ test('where the lease has lapsed, the leader may have been gone since its last r
 })
 
 test('who stood before and stands anew knows of no leader before itself', async () => {
-  const { clock, leader, follower, elected } = await succession({}, {})
+  const { clock, leader, follower, elected } = await succession()
   await follower.stop()
   await leader.stop()
   await clock.advance(60_000)
