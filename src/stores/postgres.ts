@@ -12,7 +12,7 @@
  */
 
 import { type Clock, systemClock } from '../clock.ts'
-import type { LeaseStore } from '../store.ts'
+import type { LeaseStore, Memo } from '../store.ts'
 import { driverOf, type PostgresClient } from './postgres/connections.ts'
 import { Doubts } from './postgres/doubts.ts'
 import { Leases } from './postgres/leases.ts'
@@ -35,12 +35,13 @@ export interface PostgresOptions {
 
 export interface PostgresStore extends LeaseStore {
   /**
-   * Make the tables `tenure_lease` and `tenure_fence` where they are missing. Called once, by somebody with the right to
+   * Make the tables `tenure_lease`, `tenure_memo` and `tenure_fence` where they are missing. Called once, by somebody with the right to
    * create tables; the store never does it by itself.
    */
   ensureSchema(): Promise<void>
   watch(election: string, changed: () => void, signal: AbortSignal): Promise<void>
   list(signal: AbortSignal): Promise<readonly string[]>
+  readonly memo: Memo
   close(): Promise<void>
 }
 
@@ -95,6 +96,11 @@ export function postgres(client: PostgresClient, options: PostgresOptions = {}):
     read: (election, signal) => leases.read(election, signal),
 
     list: (signal) => leases.list(signal),
+
+    memo: {
+      read: (election, signal) => leases.recall(election, signal),
+      write: (author, text, signal) => leases.remember(author, text, signal),
+    },
 
     watch: (election, changed, signal) => watches.watch(election, changed, signal),
 

@@ -9,7 +9,10 @@ import { messageOf, TenureError, type TenureErrorCode } from '../../errors.ts'
 const meanings: Readonly<Record<string, { readonly code: TenureErrorCode; readonly advice: string }>> = {
   '28000': { code: 'store-denied', advice: 'Check the user name, and what pg_hba.conf allows' },
   '28P01': { code: 'store-denied', advice: 'Check the user name and the password' },
-  '42501': { code: 'store-denied', advice: 'Grant SELECT, INSERT and UPDATE on tenure_lease (ensureSchema needs CREATE on the schema)' },
+  '42501': {
+    code: 'store-denied',
+    advice: 'Grant SELECT, INSERT and UPDATE on tenure_lease and tenure_memo (ensureSchema needs CREATE on the schema)',
+  },
   '3D000': { code: 'store-unfit', advice: 'Check the name of the database' },
   '3F000': { code: 'store-unfit', advice: 'Check the search_path of the user' },
   '42P01': { code: 'store-unfit', advice: 'Call ensureSchema() of the store once, or run the SQL that `tenure ddl` prints' },

@@ -5,9 +5,18 @@
 
 import type { Clock } from '../../clock.ts'
 import { TenureError } from '../../errors.ts'
-import type { Bid, Hold, Lease } from '../../store.ts'
+import type { Author, Bid, Hold, Lease } from '../../store.ts'
 import { type CoalesceParts, Coalescer, type Definite } from '../shared/coalesce.ts'
-import { type LeaseStatements, leaseStatements, listStatement, readStatement, type Statement } from '../shared/sql.ts'
+import { checkMemo } from '../shared/memo.ts'
+import {
+  type LeaseStatements,
+  leaseStatements,
+  listStatement,
+  readStatement,
+  recallStatement,
+  rememberStatement,
+  type Statement,
+} from '../shared/sql.ts'
 import { isAboutData, isLostRace } from './failures.ts'
 import type { Line } from './line.ts'
 import { arrayOf, checkText, columnsOf, foreignRow, leaseOf, valuesOf } from './rows.ts'
@@ -152,6 +161,22 @@ export class Leases {
     return rows.map(([name]) => name ?? '')
   }
 
+  async recall(election: string, signal: AbortSignal): Promise<string | undefined> {
+    const { store, swift } = this.#parts
+    checkText(store, 'the election', election)
+    const [row] = await this.#ask(swift, 'memo.read', recallStatement, [election], this.#ttlMs, signal)
+    if (row?.[0] === '') return row[1] ?? undefined
+    throw onStandby(store, 'memo.read')
+  }
+
+  async remember({ election, fencingToken }: Author, text: string, signal: AbortSignal): Promise<boolean> {
+    const { store, patient } = this.#parts
+    checkMemo(text)
+    checkText(store, 'the election', election)
+    const values = [election, String(fencingToken), text, String(this.lockMs)]
+    return (await this.#ask(patient, 'memo.write', rememberStatement, values, this.#ttlMs, signal)).length > 0
+  }
+
   #verb<Request extends { readonly election: string }, A extends Definite>(
     verb: keyof LeaseStatements,
     kind: Kind<Request, A>,
@@ -211,7 +236,7 @@ export class Leases {
     const byName = new Map(rows.map(([name, recovering, ...row]) => [name, { recovering, row }]))
     return requests.map(({ election }) => {
       const answer = byName.get(election)
-      if (answer?.recovering) throw new TenureError('store-unfit', `${store}: read was answered by a standby. Connect to the primary`)
+      if (answer?.recovering) throw onStandby(store, 'read')
       if (!answer || answer.row[0] === null) return { lease: undefined }
       const known = leaseOf(answer.row)
       return known && { lease: known.lease }
@@ -228,6 +253,10 @@ export class Leases {
   ): Promise<readonly Row[]> {
     return line.use({ verb, signal, limitMs: limit(ttlMs) }, (session) => session.query(statement, values))
   }
+}
+
+function onStandby(store: string, verb: string): TenureError {
+  return new TenureError('store-unfit', `${store}: ${verb} was answered by a standby. Connect to the primary`)
 }
 
 function share(ttlMs: number, parts: number): number {

@@ -1,16 +1,17 @@
 /** The tables in the database: how to make them, and whether what is there can be trusted with a lease. */
 
 import { TenureError } from '../../errors.ts'
-import { fenceTable, leaseTable, postgres, type Statement } from '../shared/sql.ts'
+import { fenceTable, leaseTable, memoTable, postgres, type Statement } from '../shared/sql.ts'
 import { sqlState } from './failures.ts'
 import type { Session } from './session.ts'
 
 const tables: readonly { readonly exists: Statement; readonly make: Statement }[] = [
   { exists: existence('tenure_lease'), make: { name: 'tenure_make_lease', text: leaseTable(postgres) } },
+  { exists: existence('tenure_memo'), make: { name: 'tenure_make_memo', text: memoTable(postgres) } },
   { exists: existence('tenure_fence'), make: { name: 'tenure_make_fence', text: fenceTable(postgres) } },
 ]
 
-/** The SQL that makes the tables `tenure_lease` and, for `fenced`, `tenure_fence`; what is there already is left alone. */
+/** The SQL that makes the tables `tenure_lease`, for memos `tenure_memo`, and for `fenced` `tenure_fence`; what is there already is left alone. */
 export const ddl: string = tables.map(({ make }) => `${make.text};\n`).join('\n')
 
 /** How the table is kept: nothing where it is missing. */

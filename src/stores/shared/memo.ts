@@ -7,6 +7,6 @@ const MOST_BYTES = 4096
 
 /** Throws a `TenureError` of code `bad-option`. */
 export function checkMemo(text: unknown): asserts text is string {
-  if (typeof text === 'string' && text.isWellFormed() && new TextEncoder().encode(text).length <= MOST_BYTES) return
-  throw badOption('text', 'a well-formed string of at most 4 kB', text)
+  if (typeof text === 'string' && text.isWellFormed() && !text.includes('\0') && new TextEncoder().encode(text).length <= MOST_BYTES) return
+  throw badOption('text', 'a well-formed string without U+0000, of at most 4 kB', text)
 }

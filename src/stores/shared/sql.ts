@@ -69,6 +69,13 @@ export function fenceTable(d: Dialect): string {
 )`
 }
 
+export function memoTable(d: Dialect): string {
+  return `CREATE TABLE IF NOT EXISTS tenure_memo (
+  name ${d.text} PRIMARY KEY,
+  text ${d.text} NOT NULL
+)`
+}
+
 /** Note the token of a write that is allowed; gives no row where a larger one has been seen. Takes resource and token. */
 export function fenceStatement(resource: string, token: string): string {
   return `INSERT INTO tenure_fence AS f (resource, token) VALUES (${resource}, ${token})
@@ -205,6 +212,26 @@ LEFT JOIN tenure_lease l ON l.name = b.name AND (l.expires_at > ${postgres.now} 
 }
 
 export const listStatement: Statement = { name: 'tenure_list', text: 'SELECT name FROM tenure_lease ORDER BY name' }
+
+/** Takes a name. Gives whether the server only follows another, and the memo if there is one. */
+export const recallStatement: Statement = {
+  name: 'tenure_recall',
+  text: `SELECT CASE WHEN pg_is_in_recovery() THEN 'recovering' ELSE '' END, (SELECT m.text FROM tenure_memo m WHERE m.name = $1)`,
+}
+
+/**
+ * Takes name, token, text; and how long to wait for a lock. Gives a row where it was written. The lease stays locked
+ * until the memo is, so that nobody follows in between.
+ */
+export const rememberStatement: Statement = {
+  name: 'tenure_remember',
+  text: `WITH l AS (
+  SELECT l.name, l.expires_at FROM tenure_lease l
+  WHERE l.name = $1::text AND l.token = $2::bigint AND l.format = ${FORMAT} AND l.expires_at > ${postgres.now} AND ${durably('$4')} FOR UPDATE OF l
+)
+INSERT INTO tenure_memo (name, text) SELECT l.name, $3::text FROM l WHERE l.expires_at > ${postgres.now}
+ON CONFLICT (name) DO UPDATE SET text = excluded.text RETURNING name`,
+}
 
 /** The requests as a table `b`: what the planner knows of their number decides between index and scan. */
 function given(width: Width, names: readonly string[], types: readonly string[]): string {

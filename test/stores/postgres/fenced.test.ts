@@ -86,7 +86,7 @@ describe.skipIf(!available)('writes that are guarded by the token', () => {
     await pool.query(ddl)
     await pool.query(ddl)
     const { rows } = await pool.query("SELECT relname FROM pg_class WHERE relname LIKE 'tenure%' AND relkind = 'r' ORDER BY 1")
-    expect(rows.map(({ relname }) => relname)).toEqual(['tenure_fence', 'tenure_lease'])
+    expect(rows.map(({ relname }) => relname)).toEqual(['tenure_fence', 'tenure_lease', 'tenure_memo'])
   })
 
   test('the example: a stale leader is refused', async () => {
