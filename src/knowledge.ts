@@ -45,8 +45,9 @@ export class Knowledge {
 
   /** Take in what a request sent at `askedAt` told. Returns whether somebody else leads now than was known. */
   learn(seen: Seen | undefined, askedAt: number): boolean {
-    // An answer that was overtaken is older than what is known.
-    if (askedAt < this.#askedAt) return false
+    // An answer that was overtaken is older than what is known; and where two questions were under way at once, so is
+    // the one with the smaller token.
+    if (askedAt < this.#askedAt || (askedAt < this.#since && this.#isOlder(seen))) return false
     const changed = seen?.fencingToken !== this.#seen?.fencingToken || seen?.candidate !== this.#seen?.candidate
     this.#seen = seen
     this.#askedAt = askedAt
@@ -54,6 +55,10 @@ export class Knowledge {
     if (!seen) this.mayBeOver()
     else this.#rival = seen.isMe ? undefined : { seenAt: this.#since, lapsesAt: askedAt + seen.remainingMs, overAt: undefined }
     return changed
+  }
+
+  #isOlder(seen: Seen | undefined): boolean {
+    return seen !== undefined && this.#seen !== undefined && seen.fencingToken < this.#seen.fencingToken
   }
 
   /** News that the lease of somebody else may be over. */
