@@ -70,6 +70,7 @@ const mayUse: Readonly<Record<string, readonly string[]>> = {
   tenure: ['clock', 'election', 'errors'],
   election: ['timing'],
   timing: [],
+  failover: ['failover/bus', 'failover/events', 'failover/failover', 'failover/settings', 'failover/status'],
   fence: ['errors'],
   errors: [],
   clock: [],
@@ -81,6 +82,7 @@ describe('imports run one way', () => {
     const wrong = imports.filter(({ from, to, typeOnly }) => {
       if (!isCore(from)) return false
       if (typeOnly && /^src\/(store|clock)\.ts$/.test(to)) return false
+      if (from === 'src/failover.ts' && to.startsWith('src/failover/buses/')) return false
       return !mayUse[from.slice(4, -3)]?.includes(to.slice(4, -3))
     })
     expect(names(wrong)).toEqual([])
@@ -105,6 +107,23 @@ describe('imports run one way', () => {
       if (!mine || !theirs || mine === theirs || theirs === 'shared') return false
       // One server, two stores: the advisory lock uses the connections of the rows.
       return !(mine === 'postgres-advisory' && theirs === 'postgres')
+    })
+    expect(names(wrong)).toEqual([])
+  })
+
+  test('failover uses the core; of the stores it knows the default alone, and in one place', () => {
+    const wrong = imports.filter(({ from, to }) => {
+      if (!from.startsWith('src/failover/') || !to.startsWith('src/') || to.startsWith('src/failover/')) return false
+      return !isCore(to) && !(from === 'src/failover/defaults.ts' && to === 'src/stores/file.ts')
+    })
+    const upwards = imports.filter(({ from, to }) => to.startsWith('src/failover') && !/^src\/(failover|testing)\b/.test(from))
+    expect(names([...wrong, ...upwards])).toEqual([])
+  })
+
+  test('a bus knows the contract and the clock, and nothing of roles', () => {
+    const wrong = imports.filter(({ from, to }) => {
+      if (!from.startsWith('src/failover/buses/') || !to.startsWith('src/')) return false
+      return !to.startsWith('src/failover/buses/') && !/^src\/(failover\/bus|clock|errors|options)\.ts$/.test(to)
     })
     expect(names(wrong)).toEqual([])
   })
