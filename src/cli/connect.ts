@@ -8,6 +8,7 @@ import { openEtcd } from './connect-etcd.ts'
 import { decoded, openFile } from './connect-file.ts'
 import { openPostgres } from './connect-postgres.ts'
 import { openRedis } from './connect-redis.ts'
+import { openSqlite } from './connect-sqlite.ts'
 import type { Address, Connected } from './connected.ts'
 import { misconfigured } from './exit-codes.ts'
 
@@ -19,6 +20,7 @@ const schemes: Readonly<Record<string, Open>> = {
   etcds: openEtcd,
   postgres: openPostgres,
   postgresql: openPostgres,
+  sqlite: openSqlite,
   redis: openRedis,
   rediss: openRedis,
 }

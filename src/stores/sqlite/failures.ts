@@ -68,7 +68,7 @@ export function storeError(verb: string, file: string, thrown: unknown): TenureE
   if (thrown instanceof TenureError) return thrown
   const text = messageOf(thrown)
   const meaning = sentences.find((sentence) => sentence.text.test(text)) ?? meanings[codeOf(thrown) ?? 0]
-  const told = `sqlite: ${verb} failed in ${file || 'a database that was closed'}: ${text}`
+  const told = `sqlite: ${verb} failed${file && ` in ${file}`}: ${text}`
   if (!meaning) return new TenureError('store-unreachable', told, { cause: thrown })
   return new TenureError(meaning.code, `${told}. ${meaning.advice}`, { cause: thrown })
 }
