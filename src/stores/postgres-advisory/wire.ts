@@ -1,6 +1,6 @@
 /**
- * One session at the server, and its statements in the air. A statement is never given up: it is answered, or the session
- * ends. Must never end the session by itself; that is for those who know what stands on it.
+ * One session at the server, and its statements, one after the other. A statement that has left is never given up: it is
+ * answered, or the session ends. Must never end the session by itself; that is for those who know what stands on it.
  */
 
 import type { Clock } from '../../clock.ts'
@@ -19,9 +19,18 @@ export interface WireParts {
   changed(): void
 }
 
-interface Flight {
-  late: boolean
-  fail(thrown: unknown): void
+/** A job that waits for its turn, or whose answer has not come. */
+class Flight {
+  readonly limitMs: number
+  readonly fail: (thrown: unknown) => void
+  readonly leave: (flight: Flight) => void
+  late = false
+
+  constructor(limitMs: number, fail: (thrown: unknown) => void, leave: (flight: Flight) => void) {
+    this.limitMs = limitMs
+    this.fail = fail
+    this.leave = leave
+  }
 }
 
 /** A lock of a row is waited for this part of the ttl: meanwhile no heartbeat leaves. */
@@ -30,7 +39,8 @@ const LOCK_SHARE = 12
 export class Wire {
   readonly session: Session
   readonly #parts: WireParts
-  readonly #flights = new Set<Flight>()
+  readonly #waiting: Flight[] = []
+  #flying: Flight | undefined
   #over: TenureError | undefined
   #ended = false
   #settledMs = 0
@@ -52,13 +62,12 @@ export class Wire {
   }
 
   get busy(): boolean {
-    return this.#flights.size > 0
+    return this.#flying !== undefined
   }
 
   /** An answer is late. */
   get late(): boolean {
-    for (const { late } of this.#flights) if (late) return true
-    return false
+    return this.#flying?.late === true
   }
 
   /** How long the server hears nothing before it ends the session, in milliseconds. */
@@ -80,7 +89,9 @@ export class Wire {
 
   /** Nothing more is asked here. What is in the air may still be answered. */
   doom(thrown: unknown): void {
-    this.#over ??= storeError(this.#parts.store, 'connection', thrown)
+    if (this.#over) return
+    this.#over = storeError(this.#parts.store, 'connection', thrown)
+    for (const flight of this.#waiting.splice(0)) flight.fail(this.#over)
     this.#parts.changed()
   }
 
@@ -90,7 +101,9 @@ export class Wire {
     this.#ended = true
     this.#over ??= storeError(this.#parts.store, 'connection', thrown)
     how(this.session)
-    for (const flight of [...this.#flights]) flight.fail(this.#over)
+    const open = [...(this.#flying ? [this.#flying] : []), ...this.#waiting.splice(0)]
+    this.#flying = undefined
+    for (const flight of open) flight.fail(this.#over)
     this.#parts.changed()
   }
 
@@ -105,35 +118,48 @@ export class Wire {
     }
   }
 
-  /** Do something with the session, and doubt the session when that takes longer than `limitMs`. */
+  /** Do something with the session, in turn, and doubt the session when that takes longer than `limitMs`. */
   run<T>(job: (session: Session) => Promise<T>, limitMs = this.#parts.lateMs()): Promise<T> {
     return new Promise((resolve, reject) => {
       if (this.#over) throw this.#over
-      const flight: Flight = { late: false, fail: (thrown) => land(() => reject(thrown)) }
-      const cancel = this.#parts.clock.timer(
-        limitMs,
-        () => {
-          flight.late = true
-          this.#parts.changed()
-        },
-        false,
-      )
-      const land = (then: () => void) => {
-        if (!this.#flights.delete(flight)) return
-        cancel()
-        then()
-        this.#parts.changed()
-      }
-      this.#flights.add(flight)
-      job(this.session).then(
-        (answer) => land(() => resolve(answer)),
-        (thrown: unknown) =>
-          land(() => {
-            reject(thrown)
-            if (!isRefusal(thrown)) this.doom(thrown)
-          }),
-      )
+      this.#waiting.push(new Flight(limitMs, reject, (flight) => this.#fly(flight, job, resolve)))
+      this.#next()
     })
+  }
+
+  #next(): void {
+    const flight = this.#waiting[0]
+    if (this.#flying || !flight) return
+    this.#waiting.shift()
+    this.#flying = flight
+    flight.leave(flight)
+  }
+
+  #fly<T>(flight: Flight, job: (session: Session) => Promise<T>, resolve: (answer: T) => void): void {
+    const cancel = this.#parts.clock.timer(
+      flight.limitMs,
+      () => {
+        flight.late = true
+        this.#parts.changed()
+      },
+      false,
+    )
+    const land = (then: () => void) => {
+      cancel()
+      if (this.#flying !== flight) return
+      this.#flying = undefined
+      then()
+      this.#next()
+      this.#parts.changed()
+    }
+    job(this.session).then(
+      (answer) => land(() => resolve(answer)),
+      (thrown: unknown) =>
+        land(() => {
+          flight.fail(thrown)
+          if (!isRefusal(thrown)) this.doom(thrown)
+        }),
+    )
   }
 }
 

@@ -1,8 +1,8 @@
-/** Programs of this folder as plain modules, so that a process of its own can run them on any Node. */
+/** Programs of this folder, or of one beside it, as plain modules, so that a process of its own can run them on any Node. */
 
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 
@@ -18,7 +18,7 @@ export function bundled(name: string): Promise<string> {
 async function make(name: string): Promise<string> {
   const directory = mkdtempSync(join(tmpdir(), 'tenure-program-'))
   process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
-  const outfile = join(directory, `${name}.mjs`)
+  const outfile = join(directory, `${basename(name)}.mjs`)
   await build({
     entryPoints: [fileURLToPath(new URL(`./${name}.ts`, import.meta.url))],
     outfile,
