@@ -11,13 +11,14 @@ Map.groupBy ??= (items, keyOf) => {
   return groups
 }
 
-/** Tests of real processes, files and servers: one file after the other, so that they share the machine with nobody. */
-const real = [
+/** Real servers: mostly they wait, so that two files share the machine. */
+const servers = ['test/stores/!(file|shared)/**/*.test.ts', 'test/stores/!(memory|file).test.ts', 'test/harness/**/*.test.ts']
+/** Real processes and files: one test file after the other, so that they share the machine with nobody. */
+const processes = [
   'test/cli/**/*.test.ts',
-  'test/harness/**/*.test.ts',
   'test/scenarios/**/*.test.ts',
-  'test/stores/*/**/*.test.ts',
-  'test/stores/!(memory).test.ts',
+  'test/stores/{file,shared}/**/*.test.ts',
+  'test/stores/file.test.ts',
 ]
 const common = { testTimeout: 30_000, hookTimeout: 60_000 }
 
@@ -25,11 +26,16 @@ export default defineConfig({
   test: {
     projects: [
       {
-        test: { ...common, name: 'pure', include: ['test/**/*.test.ts'], exclude: real, sequence: { groupOrder: 0 } },
+        test: {
+          ...common,
+          name: 'pure',
+          include: ['test/**/*.test.ts'],
+          exclude: [...servers, ...processes],
+          sequence: { groupOrder: 0 },
+        },
       },
-      {
-        test: { ...common, name: 'real', include: real, fileParallelism: false, sequence: { groupOrder: 1 } },
-      },
+      { test: { ...common, name: 'processes', include: processes, fileParallelism: false, sequence: { groupOrder: 1 } } },
+      { test: { ...common, name: 'servers', include: servers, maxWorkers: 2, sequence: { groupOrder: 2 } } },
     ],
   },
 })
