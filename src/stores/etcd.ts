@@ -8,7 +8,7 @@
  * member; before, a member that had ceased to lead could still revoke a living lease (B).
  */
 
-import type { LeaseStore } from '../store.ts'
+import type { Author, LeaseStore } from '../store.ts'
 import { Bids } from './etcd/bids.ts'
 import { type FencedTenure, fenced } from './etcd/fenced.ts'
 import { Gateway } from './etcd/gateway.ts'
@@ -17,6 +17,7 @@ import { Names } from './etcd/names.ts'
 import { type EtcdOptions, settingsOf } from './etcd/options.ts'
 import { Watcher } from './etcd/watcher.ts'
 import type { Compare } from './etcd/wire.ts'
+import { checkMemo } from './shared/memo.ts'
 
 export { examine } from './etcd/examine.ts'
 export { type FencedOptions, type FencedTenure, fenced } from './etcd/fenced.ts'
@@ -68,6 +69,16 @@ export function etcd(options: EtcdOptions): EtcdStore {
       async list(signal: AbortSignal) {
         signal.throwIfAborted()
         return keys.elections(signal)
+      },
+    }),
+    // Where others elect, a key beside the directory may be theirs.
+    ...(!interop && {
+      memo: {
+        read: async (election: string, signal: AbortSignal) => bids.recall(election, signal),
+        async write(author: Author, text: string, signal: AbortSignal) {
+          checkMemo(text)
+          return bids.remember(author, text, signal)
+        },
       },
     }),
     fenced: (tenure) => (interop ? bids.fenced(tenure) : fenced(tenure, { prefix })),

@@ -54,6 +54,10 @@ export function redis(client: RedisClient, options: RedisOptions = {}): LeaseSto
     read: (election, signal) => calls.read(election, signal),
     watch: (election, changed, signal) => calls.watch(election, changed, signal),
     list: (signal) => calls.list(signal),
+    memo: {
+      read: (election, signal) => calls.recall(election, signal),
+      write: (author, text, signal) => calls.remember(author, text, signal),
+    },
     async close() {
       calls.close()
     },

@@ -6,7 +6,7 @@
 
 import type { Clock } from '../../clock.ts'
 import { TenureError } from '../../errors.ts'
-import type { Bid, Hold, Lease } from '../../store.ts'
+import type { Author, Bid, Hold, Lease } from '../../store.ts'
 import type { FencedTenure } from './fenced.ts'
 import { type Gateway, LeaseGone } from './gateway.ts'
 import { Holds, type LivingHold } from './holds.ts'
@@ -106,6 +106,17 @@ export class Bids {
     if (this.#holds.isOver(entry.key)) return undefined
     const leftMs = await this.#keys.leftOf(entry.lease, signal)
     return leftMs === undefined ? undefined : leaseOf(entry, leftMs)
+  }
+
+  recall(election: string, signal: AbortSignal): Promise<string | undefined> {
+    signal.throwIfAborted()
+    return this.#keys.recall(election, signal)
+  }
+
+  async remember({ election, fencingToken }: Author, text: string, signal: AbortSignal): Promise<boolean> {
+    signal.throwIfAborted()
+    const hold = this.#holds.find(election, fencingToken)
+    return hold !== undefined && (await this.#keys.remember(election, hold.key, hold.revision, text, signal))
   }
 
   /** The watch saw somebody come. */

@@ -103,6 +103,19 @@ export class Keys {
     return this.#entry(bid.election, answer.responses?.[0]?.response_range?.kvs?.[0])
   }
 
+  /** The memo of an election. */
+  async recall(election: string, signal: AbortSignal): Promise<string | undefined> {
+    const { kvs } = await this.#ask<RangeAnswer>('/v3/kv/range', { key: encode(this.#names.memo(election)) }, signal)
+    return kvs?.[0] && decode(kvs[0].value)
+  }
+
+  /** Write the memo of an election while this key stands, created at this revision. Whether it did. */
+  async remember(election: string, key: string, revision: number, text: string, signal: AbortSignal): Promise<boolean> {
+    const success = [{ request_put: { key: encode(this.#names.memo(election)), value: encode(text) } }]
+    const answer = await this.#ask<TxnAnswer>('/v3/kv/txn', { compare: [createdAt({ key: encode(key) }, revision)], success }, signal)
+    return answer.succeeded === true
+  }
+
   /** Delete a key; where its create revision is known, only the one that was created then. */
   async remove(key: string, revision: number, signal: AbortSignal): Promise<void> {
     const own = { key: encode(key) }

@@ -2,6 +2,7 @@
  * Where an election lives in etcd, and how a value tells who leads. These names are a wire format: others read them.
  *
  *   <prefix>/<election, percent-encoded>/<holder>     and with `interop`     [<prefix>/]<election>/<holder>
+ *   <prefix>/<election, percent-encoded>              the memo, beside the directory; none with `interop`
  *
  * An election is a directory of its own, so that its range touches no other. The order of the keys is that of their
  * create revisions, as it is for everybody who elects by etcd; the last part of a key means nothing to others.
@@ -32,6 +33,10 @@ export class Names {
     if (!election.includes('/')) return `${this.root}${election}/`
     const message = `etcd: with \`interop\` an election has no slash in its name (a range over \`a/\` contains \`a/b\`), got ${JSON.stringify(election)}`
     throw new TenureError('store-unfit', message)
+  }
+
+  memo(election: string): string {
+    return this.directory(election).slice(0, -1)
   }
 
   key({ election, holder }: Hold): string {

@@ -31,6 +31,20 @@ export function releasedOf(reply: unknown): boolean {
   throw refusalOf('release', kind, rest)
 }
 
+/** Whether the memo was written. Throws what the script found wrong. */
+export function writtenOf(reply: unknown): boolean {
+  const [kind, ...rest] = partsOf('memo.write', reply)
+  if (kind === 'written' || kind === 'over') return kind === 'written'
+  throw refusalOf('memo.write', kind, rest)
+}
+
+/** The memo as it stands. */
+export function memoOf(reply: unknown): string | undefined {
+  const [kind, text] = partsOf('memo.read', reply)
+  if (kind !== 'memo' || (text !== null && typeof text !== 'string')) throw nonsense('memo.read', reply)
+  return text ?? undefined
+}
+
 /** What was granted to each of so many, in milliseconds, or why not. */
 export function grantsOf(reply: unknown, count: number): (number | TenureError)[] {
   if (!Array.isArray(reply) || reply.length !== count) throw nonsense('renew', reply)

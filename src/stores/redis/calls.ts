@@ -2,15 +2,16 @@
 
 import type { Clock } from '../../clock.ts'
 import { TenureError } from '../../errors.ts'
-import type { Bid, Hold, Lease } from '../../store.ts'
-import { grantsOf, leaseOf, releasedOf } from './answers.ts'
+import type { Author, Bid, Hold, Lease } from '../../store.ts'
+import { checkMemo } from '../shared/memo.ts'
+import { grantsOf, leaseOf, memoOf, releasedOf, writtenOf } from './answers.ts'
 import { failureOf } from './failures.ts'
 import { channelOf, keysOf } from './keys.ts'
 import { Link } from './link.ts'
 import { namesIn } from './list.ts'
 import { News } from './news.ts'
 import { type Grant, renewalsOf } from './renewals.ts'
-import { acquireScript, readScript, releaseScript, renewScript } from './scripts.ts'
+import { acquireScript, readScript, recallScript, releaseScript, rememberScript, renewScript } from './scripts.ts'
 import { Standing } from './standing.ts'
 import { type Terms, termsOf } from './terms.ts'
 import type { Wire, Wires } from './wire.ts'
@@ -23,6 +24,9 @@ export interface Settings {
 }
 
 const forever = new AbortController().signal
+
+/** A memo is waited for by nobody's lease: its replicas have so long. */
+const MEMO_REPLICATION_MS = 2500
 
 export class Calls {
   readonly #settings: Settings
@@ -57,7 +61,7 @@ export class Calls {
     const answer = await this.#ask('acquire', election, signal, async (wire, { durable }) => {
       const args = [holder, Math.floor(ttlMs), candidate, durable ? 0 : 1, force ? 1 : 0, ...(advert === undefined ? [] : [advert])]
       const found = leaseOf('acquire', await acquireScript.run(wire, [lease, token], args, signal))
-      if (found?.holder === holder) await this.#replicated(wire, bid)
+      if (found?.holder === holder) await this.#replicated(wire, election, ttlMs / 6)
       return found
     })
     if (answer?.holder === holder) this.#standing.held(holder, answer.remainingMs)
@@ -85,6 +89,22 @@ export class Calls {
     return this.#ask('read', election, signal, async (wire) => leaseOf('read', await readScript.run(wire, [lease], [], signal)))
   }
 
+  recall(election: string, signal: AbortSignal): Promise<string | undefined> {
+    const { memo } = keysOf(this.#settings.keyPrefix, election)
+    return this.#ask('memo.read', election, signal, async (wire) => memoOf(await recallScript.run(wire, [memo], [], signal)))
+  }
+
+  async remember({ election, fencingToken }: Author, text: string, signal: AbortSignal): Promise<boolean> {
+    checkMemo(text)
+    const { keyPrefix } = this.#settings
+    const { lease, memo } = keysOf(keyPrefix, election)
+    return this.#ask('memo.write', election, signal, async (wire) => {
+      const written = writtenOf(await rememberScript.run(wire, [lease, memo], [fencingToken, text], signal))
+      if (written) await this.#replicated(wire, election, MEMO_REPLICATION_MS)
+      return written
+    })
+  }
+
   async watch(election: string, changed: () => void, signal: AbortSignal): Promise<void> {
     if (this.#closed) throw closedError()
     return this.#standing.during(this.#news.watch(election, changed, signal))
@@ -107,7 +127,8 @@ export class Calls {
     const [first] = bids
     return this.#ask('renew', first?.election ?? '', signal, async (wire) => {
       const grants = grantsOf(await renewScript.run(wire, keys, args, signal), bids.length)
-      if (first && grants.some((grant) => typeof grant === 'number' && grant > 0)) await this.#replicated(wire, first)
+      if (first && grants.some((grant) => typeof grant === 'number' && grant > 0))
+        await this.#replicated(wire, first.election, first.ttlMs / 6)
       return grants
     })
   }
@@ -122,11 +143,11 @@ export class Calls {
   }
 
   /** Only what so many replicas have as well counts: otherwise nobody knows. */
-  async #replicated(wire: Wire, { election, ttlMs }: Bid): Promise<void> {
+  async #replicated(wire: Wire, election: string, limitMs: number): Promise<void> {
     const { replicas, keyPrefix } = this.#settings
     if (replicas === 0) return
     const { lease } = keysOf(keyPrefix, election)
-    const count = Number(await wire.send(lease, ['WAIT', String(replicas), String(Math.ceil(ttlMs / 6))]))
+    const count = Number(await wire.send(lease, ['WAIT', String(replicas), String(Math.ceil(limitMs))]))
     if (count >= replicas) return
     throw new TenureError('store-unreachable', `redis: ${count} of the ${replicas} replicas asked for have confirmed`)
   }

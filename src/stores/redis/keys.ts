@@ -1,5 +1,5 @@
 /**
- * The names of what is kept in Redis: a wire format. Both keys of an election carry its name as their hash tag, so that
+ * The names of what is kept in Redis: a wire format. All keys of an election carry its name as their hash tag, so that
  * a Cluster keeps them on one node. The name is readable, and no two names meet.
  */
 
@@ -8,11 +8,12 @@ import { badOption } from '../../errors.ts'
 export interface Keys {
   readonly lease: string
   readonly token: string
+  readonly memo: string
 }
 
 export function keysOf(prefix: string, election: string): Keys {
   const tag = `${prefix}tenure:{${encodeName(election)}}`
-  return { lease: `${tag}:lease`, token: `${tag}:token` }
+  return { lease: `${tag}:lease`, token: `${tag}:token`, memo: `${tag}:memo` }
 }
 
 /** Where releases are told. */

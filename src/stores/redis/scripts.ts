@@ -4,7 +4,7 @@
  *
  * `lease` is a hash that Redis itself removes when its time is over: h holder, t token, c candidate, a advert, s when it
  * began (microseconds), m its ttl, f format. `token` never expires: t the largest token, h its holder, x a holder that
- * was released before its bid came, f format. An absent lease and a present token are what "released" and "expired"
+ * was released before its bid came, f format. `memo` is a text that never expires. An absent lease and a present token are what "released" and "expired"
  * look like.
  */
 
@@ -138,6 +138,21 @@ if bad then return bad end
 if k[1] ~= ARGV[1] then redis.call('HSET', KEYS[2], 'x', ARGV[1], 'f', '1') end
 return {'over'}
 `)
+
+/** KEYS lease memo. ARGV token text. The lease is there for as long as it lives. */
+export const rememberScript = new Script(`${prelude}
+local c = redis.call('HMGET', KEYS[1], 't', 'f')
+local bad = foreign(KEYS[1], c[2])
+if bad then return bad end
+if c[1] ~= ARGV[1] then return {'over'} end
+-- Fails where somebody keeps something else there.
+redis.call('GET', KEYS[2])
+redis.call('SET', KEYS[2], ARGV[2])
+return {'written'}
+`)
+
+/** KEYS memo. A script, because drivers may send a GET to a replica, which may be behind. */
+export const recallScript = new Script(`return {'memo', redis.call('GET', KEYS[1])}`)
 
 /** KEYS lease. */
 export const readScript = new Script(`${prelude}

@@ -74,6 +74,24 @@ const mutants: readonly (Change & { readonly law: string })[] = [
     replace: '',
   },
   {
+    law: 'only a live leader writes a memo',
+    file: scripts,
+    find: "if c[1] ~= ARGV[1] then return {'over'} end",
+    replace: "if not c[1] then return {'over'} end",
+  },
+  {
+    law: 'an expired leader writes no memo',
+    file: scripts,
+    find: "if c[1] ~= ARGV[1] then return {'over'} end",
+    replace: "if c[1] and c[1] ~= ARGV[1] then return {'over'} end",
+  },
+  {
+    law: 'a memo outlives the lease',
+    file: scripts,
+    find: "redis.call('SET', KEYS[2], ARGV[2])",
+    replace: "redis.call('SET', KEYS[2], ARGV[2], 'PX', 400)",
+  },
+  {
     law: 'names that look alike are different elections',
     file: 'src/stores/redis/keys.ts',
     find: 'return name.replace(/[{}%]/g',
