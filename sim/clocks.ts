@@ -28,6 +28,11 @@ export class MachineTime {
     this.#wall = start.wall
   }
 
+  /** The larger of the two rates. */
+  get fastest(): number {
+    return Math.max(this.rates.mono, this.rates.wall)
+  }
+
   mono(at: number): number {
     return this.#monoRuns ? this.#mono + (at - this.#since) * this.rates.mono : this.#mono
   }
@@ -92,12 +97,14 @@ export class SimClock implements Clock {
       if (live) this.pending -= 1
       live = false
     }
-    this.#host.setTimer(delayMs, () => {
-      if (!live) return
+    const cancel = this.#host.setTimer(delayMs, () => {
       over()
       wake()
     })
-    return over
+    return () => {
+      over()
+      cancel()
+    }
   }
 
   afterPending(then: () => void): void {

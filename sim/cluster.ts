@@ -3,13 +3,13 @@
  * only scripts (`injector.ts`, `episodes/`) command it.
  */
 
-import { Fence, type Tenure } from '../src/index.ts'
+import { Asker } from './asker.ts'
 import { Bystander } from './bystander.ts'
-import { Chance } from './chance.ts'
 import { Member } from './member.ts'
 import { Network } from './network.ts'
 import type { Plan } from './plan.ts'
 import { Host } from './process.ts'
+import { Resource } from './resource.ts'
 import { type Client, makeClient } from './stores/client.ts'
 import { Server } from './stores/server.ts'
 import { Watchers } from './stores/watchers.ts'
@@ -31,6 +31,7 @@ export class Cluster {
   readonly world: World
   readonly plan: Plan
   readonly timing: Durations
+  readonly elections: readonly string[]
   readonly network: Network
   readonly server: Server
   readonly witness: Witness
@@ -46,29 +47,27 @@ export class Cluster {
   stopping = false
   /** The store may refuse to serve. */
   mayRefuse = false
-  readonly #chance: Chance
-  readonly #fences = new Map<string, Fence>()
+  /** What the work writes to. */
+  readonly resource: Resource
+  readonly #asker: Asker
   readonly #incarnations: number[] = []
+  readonly #membersOn = new Map<object, readonly Member[]>()
   #calmers: (() => void)[] = []
-  #turns = 0
-  #asking = false
 
   constructor(world: World, plan: Plan, checkers: (cluster: Cluster) => readonly Checker[]) {
     this.world = world
     this.plan = plan
     this.timing = durationsOf(plan)
-    this.#chance = new Chance(plan.seed, 'cluster')
+    this.elections = Array.from({ length: plan.elections }, (_, number) => `e${number}`)
     this.network = new Network(world, plan)
     this.server = new Server(world, plan, new Watchers(world, plan, this.network))
     this.witness = new Witness(checkers(this))
     this.server.committed = (commit) => this.witness.tell('committed', commit)
+    this.resource = new Resource(this)
+    this.#asker = new Asker(this)
     world.afterTurn = () => this.#turned()
     const host = new Host(world, plan, plan.hosts, 0)
     this.bystander = new Bystander(this, host, this.#connect(host), (token) => this.witness.tell('observed', token))
-  }
-
-  get elections(): readonly string[] {
-    return Array.from({ length: this.plan.elections }, (_, number) => `e${number}`)
   }
 
   /** Start a process, or start it again. */
@@ -79,13 +78,18 @@ export class Cluster {
     this.hosts[number] = host
     this.server.fastestObserver = Math.max(this.server.fastestObserver, host.time.rates.mono)
     const client = this.#connect(host)
-    for (let election = 0; election < this.plan.elections; election++) {
-      const slot = number * this.plan.elections + election
-      const member = new Member(this, slot, host, client.store)
-      this.members[slot] = member
+    const members = this.elections.map((_, election) => new Member(this, number * this.plan.elections + election, host, client.store))
+    this.#membersOn.set(host, members)
+    for (const member of members) {
+      this.members[member.slot] = member
       host.deliver(() => member.start())
     }
     return host
+  }
+
+  /** The candidates of one process; of all, where it was no process whose turn it was. */
+  membersOn(host: object | undefined): readonly Member[] {
+    return host ? (this.#membersOn.get(host) ?? []) : this.members
   }
 
   /** Give a process its way to the store. */
@@ -114,42 +118,9 @@ export class Cluster {
     for (const then of this.#calmers.splice(0)) then()
   }
 
-  /** The work of a tenure does something to the outside world, under its token. */
-  write(member: Member, tenure: Tenure): void {
-    const left = member.leftMs(tenure)
-    if (left <= 0 || member.tenure !== tenure) return
-    const { host, election } = member
-    const { fencingToken } = tenure
-    const safeUntil = host.now + (left + this.timing.marginMs) / Math.max(host.time.rates.mono, host.time.rates.wall)
-    this.network.carry(host, 'up', 'write', undefined, () => {
-      const fence = this.#fences.get(election) ?? new Fence()
-      this.#fences.set(election, fence)
-      const admitted = fence.admits(fencingToken)
-      this.world.note(host.name, admitted ? 'write lands' : 'write refused', fencingToken)
-      this.world.count(admitted ? 'writeAdmitted' : 'writeRefused')
-      this.witness.tell('landed', { member, tenure, fencingToken, safeUntil, admitted })
-    })
-  }
-
   #turned(): void {
     this.witness.turned()
-    if (this.#asking) {
-      this.#asking = false
-      return
-    }
-    this.#turns += 1
-    if (this.plan.askEvery === 0 || this.#turns % this.plan.askEvery !== 0) return
-    // Some user asks, soon; his own turn sets off no other.
-    const member = this.members[this.#chance.below(this.members.length)]
-    const delay = this.#chance.next() * (this.timing.ttlMs / 50)
-    if (member) this.world.in(this.plan.grid ? Math.floor(delay / 8) : delay, () => member.host.deliver(() => this.#ask(member)))
-  }
-
-  #ask(member: Member): void {
-    this.#asking = true
-    const before = member.latest && member.leftMs(member.latest)
-    if (member.candidate.isLeader) this.witness.tell('claimed', member, before ?? 0)
-    else if (member.candidate.tenure) this.world.violated('I15', `${member.name}: a tenure, and not leading`)
+    this.#asker.turned()
   }
 }
 

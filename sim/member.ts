@@ -3,20 +3,18 @@
  * plan says. It must drive the candidate only through its public door, and tell the witness everything.
  */
 
-import { Candidate, type Tenure, type TenureEnd } from '../src/index.ts'
+import { Candidate, type Tenure } from '../src/index.ts'
 import type { LeaseStore } from '../src/store.ts'
 import { Chance } from './chance.ts'
 import { SimClock } from './clocks.ts'
 import type { Cluster } from './cluster.ts'
-import type { Fault, ListenerNature } from './faults.ts'
+import { listen } from './listeners.ts'
 import type { Host } from './process.ts'
 import { tapped } from './tap.ts'
 import type { EventName, StoreCall } from './witness.ts'
 import { workOf } from './work.ts'
 
 const quiet = { debug() {}, info() {}, warn() {}, error() {} }
-
-type ListenerQuirk = Extract<Fault, { kind: 'listener' }>
 
 export class Member {
   readonly cluster: Cluster
@@ -31,28 +29,26 @@ export class Member {
   readonly chance: Chance
   /** From `elected` to `deposed`. */
   tenure: Tenure | undefined
+  /** The latest tenure; what is left of its lease outlives `deposed`. */
+  latest: Tenure | undefined
   /** The work that has not settled. */
   working: Tenure | undefined
   /** Called `start()` and not `stop()` since. */
   standing = false
   starts = 0
-  /** It may have asked for a cool-down that ends then, by true time. */
-  coolUntil = 0
-  #coolMs = 0
-  /** The latest tenure; what is left of its lease outlives `deposed`. */
-  latest: Tenure | undefined
-  /** How many calls it has made. */
-  calls = 0
-  /** Calls of it that have not settled. */
-  readonly inFlight = new Set<StoreCall>()
-  /** Called when the next acquire, or renewal, has left. */
-  onAcquire: (() => void) | undefined
-  onRenew: (() => void) | undefined
-  onTrouble: (() => void) | undefined
   /** Calls of `start()` that have not resolved. */
   answerless = 0
   /** The first wish to end the present tenure. */
   leaves: 'stopped' | 'stepped-down' | 'completed' | undefined
+  /** It may have asked for a cool-down that ends then, by true time. */
+  coolUntil = 0
+  #coolMs = 0
+  /** How many calls of the store it has made, and which have not settled, oldest first. */
+  calls = 0
+  readonly inFlight = new Set<StoreCall>()
+  /** For scripts: called when the next call of this kind has left. */
+  next: { [Verb in StoreCall['verb']]?: () => void } = {}
+  onTrouble: (() => void) | undefined
   /** The event whose listener is running. */
   dispatching: EventName | undefined
   /** What the directed episodes want of its work. */
@@ -79,7 +75,7 @@ export class Member {
       work: idle ? undefined : (tenure) => workOf(this, tenure),
       ...plan.timing,
     })
-    this.#listen()
+    listen(this)
   }
 
   get eligible(): boolean {
@@ -116,10 +112,8 @@ export class Member {
   /** Call from within the process. */
   stop(): Promise<void> {
     const { cluster } = this
-    this.standing = false
-    this.starts += 1
     if (this.tenure) this.leaves ??= 'stopped'
-    cluster.witness.tell('stopping', this)
+    this.left()
     cluster.world.note(this.name, 'stop()')
     return this.candidate.stop().then(() => {
       cluster.world.note(this.name, 'stop() resolved')
@@ -133,19 +127,32 @@ export class Member {
     this.leaves ??= 'completed'
     const stopped = Candidate.shellOf(this.candidate).complete()
     // It stops after it has left: what a listener started meanwhile is stopped, too.
-    this.standing = false
-    this.starts += 1
-    this.cluster.witness.tell('stopping', this)
+    this.left()
     void stopped.then(() => this.cluster.witness.tell('stopped', this))
   }
 
-  stepDown(cooldownMs: number): Promise<void> {
+  /** Stop by the signal it was given, once and for all. */
+  abort(): void {
+    if (this.tenure) this.leaves ??= 'stopped'
+    this.left()
+    this.controller.abort()
+  }
+
+  /** It stands no longer. */
+  left(): void {
+    this.standing = false
+    this.starts += 1
+    this.cluster.witness.tell('stopping', this)
+  }
+
+  /** Through the tenure, as work does, or through the candidate. */
+  stepDown(cooldownMs: number, tenure?: Tenure): Promise<void> {
     this.cluster.world.note(this.name, 'stepDown()')
-    if (this.tenure) {
+    if (this.tenure && (!tenure || tenure === this.tenure)) {
       this.leaves ??= 'stepped-down'
       this.cools(cooldownMs)
     }
-    return this.candidate.stepDown({ cooldownMs })
+    return (tenure ?? this.candidate).stepDown({ cooldownMs })
   }
 
   /** Wait for so long by the clock of the process; shorter once the world is calm. */
@@ -156,119 +163,32 @@ export class Member {
     })
   }
 
+  /** Stand again after so long, unless somebody has started or stopped it since. */
+  startLater(ms: number): void {
+    const { starts } = this
+    this.host.setTimer(ms, () => {
+      if (starts === this.starts && !this.standing && !this.cluster.stopping && !this.cluster.calm) this.start()
+    })
+  }
+
   /** The cool-down counts from the end of the drain: `workOf` calls this again. */
   cools(ms = this.#coolMs): void {
     this.#coolMs = ms
     if (ms > 0) this.coolUntil = Math.max(this.coolUntil, this.host.now + ms * 1.2 + 2 * this.cluster.timing.callMs)
   }
 
+  /** A new tenure: what was wished for the last is forgotten. */
+  begins(tenure: Tenure): void {
+    this.tenure = tenure
+    this.latest = tenure
+    this.leaves = undefined
+    this.#coolMs = 0
+  }
+
   /** A call has left: what a script waits for. */
-  left(verb: StoreCall['verb']): void {
-    const { onAcquire, onRenew } = this
-    if (verb === 'acquire' && onAcquire) {
-      this.onAcquire = undefined
-      onAcquire()
-    }
-    if (verb === 'renew' && onRenew) {
-      this.onRenew = undefined
-      onRenew()
-    }
-  }
-
-  #listen(): void {
-    const { candidate } = this
-    const { world, witness } = this.cluster
-    const tell = (event: EventName, detail: string | number = '') => {
-      world.note(this.name, `event ${event}`, detail)
-      world.count(event)
-      witness.tell('told', this, event)
-    }
-    candidate.on('elected', (tenure) => {
-      tell('elected', tenure.fencingToken)
-      this.tenure = tenure
-      this.latest = tenure
-      this.leaves = undefined
-      this.#coolMs = 0
-      witness.tell('elected', this, tenure)
-    })
-    candidate.on('deposed', (tenure, why) => this.#deposed(tenure, why, tell))
-    candidate.on('leader', (leader) => {
-      tell('leader', leader?.fencingToken ?? 'nobody')
-      witness.tell('learned', this, leader?.fencingToken)
-    })
-    candidate.on('trouble', ({ code }) => {
-      tell('trouble', code)
-      this.onTrouble?.()
-      if (code === 'work-overran') witness.tell('overran', this)
-      world.count(`trouble:${code}`)
-    })
-    candidate.on('stopped', () => tell('stopped'))
-    for (const fault of this.cluster.plan.faults) {
-      if (fault.kind === 'listener' && fault.slot === this.slot) candidate.on(fault.event, () => this.#misbehave(fault))
-    }
-  }
-
-  #deposed(tenure: Tenure, why: TenureEnd, tell: (event: EventName, detail: string) => void): void {
-    tell('deposed', why)
-    this.cluster.world.count(`deposed:${why}`)
-    this.cluster.witness.tell('deposed', this, tenure, why)
-    this.tenure = undefined
-    const { ttlMs, retryMs } = this.cluster.timing
-    if (why === 'work-failed') this.cools(Math.max(ttlMs, retryMs))
-  }
-
-  #misbehave(quirk: ListenerQuirk): unknown {
-    const { cluster } = this
-    // Only now and then, so that the candidate gets anywhere at all.
-    if (cluster.calm || !this.chance.hit(0.4)) return undefined
-    const nature: ListenerNature = quirk.nature
-    cluster.world.note(this.name, `listener of ${quirk.event} ${nature}`)
-    const nested = this.dispatching
-    this.dispatching = quirk.event
-    try {
-      return this.#act(nature, quirk.ms)
-    } finally {
-      this.dispatching = nested
-    }
-  }
-
-  #act(nature: ListenerNature, ms: number): unknown {
-    const { cluster } = this
-    switch (nature) {
-      case 'throws':
-        throw new Error('a listener throws')
-      case 'rejects':
-        return Promise.reject(new Error('a listener rejects'))
-      case 'blocks':
-        this.host.block(ms)
-        cluster.world.count('blockedInTurn')
-        return undefined
-      case 'stops':
-        void this.stop()
-        this.#startLater(ms)
-        return undefined
-      case 'steps-down':
-        void this.stepDown(ms)
-        return undefined
-      case 'leaves-twice':
-        void this.stepDown(ms)
-        void this.stop()
-        this.#startLater(ms)
-        return undefined
-      case 'restarts':
-        void this.stop()
-        this.start()
-        return undefined
-      default:
-        return nature satisfies never
-    }
-  }
-
-  /** What was stopped by a whim stands again later. */
-  #startLater(ms: number): void {
-    const { starts } = this
-    this.host.setTimer(ms, () => {
-      if (starts === this.starts && !this.cluster.stopping && !this.cluster.calm) this.start()
-    })
+  sent(verb: StoreCall['verb']): void {
+    const then = this.next[verb]
+    delete this.next[verb]
+    then?.()
   }
 }

@@ -32,6 +32,16 @@ export interface About {
   readonly granted: boolean
 }
 
+export interface Message {
+  readonly host: Host
+  readonly way: Way
+  /** For the timeline. */
+  readonly label: string
+  readonly about?: About
+  /** Called when it arrives: perhaps never, perhaps twice. */
+  deliver(): void
+}
+
 interface Held {
   readonly cut: Cut
   readonly deliver: () => void
@@ -48,12 +58,10 @@ export interface Wire {
 export class Network {
   readonly #world: World
   readonly #wire: Wire
-  readonly #chances = new Map<string, Chance>()
-  readonly #noises = new Set<Noise>()
-  readonly #cuts = new Set<Cut>()
+  readonly #chances = new Map<Host, Record<Way, Chance>>()
+  #noises: readonly Noise[] = []
+  #cuts: readonly Cut[] = []
   #held: Held[] = []
-  /** Messages under way, by the name of their process. */
-  readonly underWay = new Map<string, number>()
   /** A script may want a message late by so many milliseconds, or lost (Infinity): asked for each. */
   trap: ((way: Way, about: About, host: Host) => number) | undefined
 
@@ -68,24 +76,26 @@ export class Network {
   }
 
   noise(noise: Noise): () => void {
-    this.#noises.add(noise)
-    return () => void this.#noises.delete(noise)
+    this.#noises = [...this.#noises, noise]
+    return () => {
+      this.#noises = this.#noises.filter((other) => other !== noise)
+    }
   }
 
   cut(cut: Cut): () => void {
-    this.#cuts.add(cut)
+    this.#cuts = [...this.#cuts, cut]
     return () => {
-      this.#cuts.delete(cut)
+      this.#cuts = this.#cuts.filter((other) => other !== cut)
       const freed = this.#held.filter((held) => held.cut === cut)
       this.#held = this.#held.filter((held) => held.cut !== cut)
       for (const { deliver } of freed) deliver()
     }
   }
 
-  /** Carry a message. `deliver` is called when it arrives, perhaps never, perhaps twice. */
-  carry(host: Host, way: Way, label: string, about: About | undefined, deliver: () => void): void {
+  carry(message: Message): void {
+    const { host, way, label, about } = message
     const chance = this.#chanceOf(host, way)
-    const noises = [...this.#noises].filter((noise) => noise.host === -1 || noise.host === host.number)
+    const noises = this.#noises.filter((noise) => noise.host === -1 || noise.host === host.number)
     const lost = noises.some((noise) => chance.hit(way === 'up' ? noise.lose : noise.loseAnswers))
     const trapped = (about && this.trap?.(way, about, host)) ?? 0
     if (trapped === Number.POSITIVE_INFINITY || lost) {
@@ -94,37 +104,22 @@ export class Network {
       return
     }
     const slowMs = noises.reduce((sum, noise) => sum + noise.slowMs, 0)
-    const cut = [...this.#cuts].find((one) => one.host === host.number && (way === 'up' ? one.up : one.down))
-    const doubled = way === 'up' && noises.some((noise) => chance.hit(noise.double))
     // A process that has blocked its loop lives ahead of the world; what is sent to it does not.
     const start = (way === 'up' ? host.now : this.#world.now) + trapped
-    for (let copy = 0; copy < (doubled ? 2 : 1); copy++) {
-      // A second copy may come much later: a driver has repeated the request behind our back.
-      const delay = this.#delay(chance, slowMs) + (copy === 0 ? 0 : Math.round(chance.next() ** 3 * (slowMs * 20 + 200)))
-      const latest = Math.max(start, this.#wire.horizonMs) + this.mostMs
-      this.#send(host, Math.min(start + delay, latest), deliver, cut, label)
-      if (copy > 0) this.#world.count('doubled')
-    }
+    this.#send(message, start, this.#delay(chance, slowMs))
+    if (way === 'down' || !noises.some((noise) => chance.hit(noise.double))) return
+    // The second copy may come much later: a driver has repeated the request behind our back.
+    this.#world.count('doubled')
+    this.#send(message, start, this.#delay(chance, slowMs) + Math.round(chance.next() ** 3 * (slowMs * 20 + 200)))
   }
 
-  #send(host: Host, at: number, deliver: () => void, cut: Cut | undefined, label: string): void {
-    const arrive = () => {
-      this.#under(host, -1)
-      deliver()
-    }
-    if (!cut) {
-      this.#under(host, 1)
-      this.#world.at(at, arrive)
-      return
-    }
+  #send({ host, way, label, deliver }: Message, start: number, delayMs: number): void {
+    const latest = Math.max(start, this.#wire.horizonMs) + this.mostMs
+    const at = Math.min(start + delayMs, latest)
+    const cut = this.#cuts.find((one) => one.host === host.number && one[way])
+    if (!cut) return this.#world.at(at, deliver)
     this.#world.note(host.name, cut.held ? 'held' : 'cut off', label)
-    if (!cut.held) return
-    this.#under(host, 1)
-    this.#held.push({ cut, deliver: () => this.#world.at(Math.max(at, this.#world.now), arrive) })
-  }
-
-  #under(host: Host, change: 1 | -1): void {
-    this.underWay.set(host.name, (this.underWay.get(host.name) ?? 0) + change)
+    if (cut.held) this.#held.push({ cut, deliver: () => this.#world.at(at, deliver) })
   }
 
   #delay(chance: Chance, slowMs: number): number {
@@ -136,9 +131,12 @@ export class Network {
   }
 
   #chanceOf(host: Host, way: Way): Chance {
-    const key = `${host.name}:${way}`
-    const chance = this.#chances.get(key) ?? new Chance(this.#world.seed, `net:${key}`)
-    this.#chances.set(key, chance)
-    return chance
+    let chances = this.#chances.get(host)
+    if (!chances) {
+      const { seed } = this.#world
+      chances = { up: new Chance(seed, `net:${host.name}:up`), down: new Chance(seed, `net:${host.name}:down`) }
+      this.#chances.set(host, chances)
+    }
+    return chances[way]
   }
 }

@@ -1,11 +1,11 @@
 /**
  * What a seed stands for: the cluster, its settings, and a list of faults and quirks, complete before the first event.
- * Swarm testing (Groce and others, 2012): every seed has its own subset of the kinds of fault and its own intensities.
  * The list can be shortened by hand or by `shrink.ts` without changing what is left of it.
  */
 
 import { Chance } from './chance.ts'
-import { drawFaults, type Fault } from './faults.ts'
+import { drawFaults } from './draw.ts'
+import type { Fault } from './faults.ts'
 
 /** How the store keeps leases; see `stores/server.ts`. */
 export type Profile = 'clock' | 'observed' | 'session' | 'connection'
@@ -57,7 +57,7 @@ export function planOf(seed: number, profile?: Profile): Plan {
     profile: profile ?? drawn,
     grid,
     hosts: chance.pick([1, 2, 2, 3, 3, 3, 4, 5]),
-    elections: chance.pick([1, 1, 1, 2]),
+    elections: chance.pick([1, 1, 1, 1, 2, 3]),
     timing,
     horizonMs: Math.round(timing.ttlMs * chance.between(7, 13)),
     latencyMs: grid ? 0 : chance.between(0.1, 5),

@@ -14,6 +14,8 @@ type Kind = 'timer' | 'answer' | 'after'
 interface Waiting {
   readonly kind: Kind
   readonly run: () => void
+  /** What was taken back, even after it has come, disturbs nobody. */
+  cancelled?: boolean
 }
 
 /** Wall clocks start here: 2026-01-01, give or take. */
@@ -80,20 +82,25 @@ export class Host {
     this.#enter({ kind: 'answer', run })
   }
 
-  setTimer(delayMs: number, wake: () => void): void {
+  /** Wake a process after so long by its own clock. Returns how to take it back, which works until it has fired. */
+  setTimer(delayMs: number, wake: () => void): () => void {
     const mono = this.time.mono(this.now) + delayMs
     const early = this.#plan.grid ? 0 : this.#chance.pick([0, 0, 0, 0.6])
-    const late = this.#plan.grid ? 0 : this.#chance.next() ** 6 * 30
+    const late = this.#plan.grid ? 0 : lateness(this.#chance.next())
     const due = () => this.time.whenMono(mono - early) + late
     // While the monotonic clock stands still, the timer looks again when the machine wakes.
     const plan = (at: number) => this.#world.at(Math.max(this.now, Number.isFinite(at) ? at : this.#world.now + 1), fire)
+    const waiting: Waiting = { kind: 'timer', run: wake, cancelled: false }
     const fire = () => {
-      if (!this.#alive) return
+      if (!this.#alive || waiting.cancelled) return
       const at = due()
       if (at > this.#world.now + 0.001) plan(at)
-      else this.#enter({ kind: 'timer', run: wake })
+      else this.#enter(waiting)
     }
     plan(due())
+    return () => {
+      waiting.cancelled = true
+    }
   }
 
   /** As setImmediate: after what waits at this moment. */
@@ -103,7 +110,7 @@ export class Host {
   }
 
   #enter(waiting: Waiting): void {
-    if (!this.#alive) return
+    if (!this.#alive || waiting.cancelled) return
     if (this.blocked) {
       this.#backlog.push(waiting)
       return
@@ -121,6 +128,12 @@ export class Host {
     this.#backlog = []
     for (const waiting of [...first, ...last]) this.#world.at(this.#world.now, () => this.#enter(waiting))
   }
+}
+
+/** Most timers are hardly late, a few are by tens of milliseconds. */
+function lateness(dice: number): number {
+  const cube = dice * dice * dice
+  return cube * cube * 30
 }
 
 /** Rates of two clocks of one machine; `sign` is the dangerous direction: a slow holder, a fast store. */

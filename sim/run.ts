@@ -5,6 +5,7 @@
 
 import { checkers } from './checkers/index.ts'
 import { Cluster } from './cluster.ts'
+import { countPlan } from './coverage.ts'
 import { afterwards } from './episodes/index.ts'
 import { inject } from './injector.ts'
 import type { Plan } from './plan.ts'
@@ -44,40 +45,51 @@ export async function runPlan(plan: Plan, options: RunOptions = {}): Promise<Res
 
 /** Run plans, and tell each result as it comes, in no particular order. */
 export async function runPlans(plans: Iterable<Plan>, tell: (result: Result) => void, options: RunOptions = {}): Promise<void> {
-  const { width = 20, wanted = () => true } = options
-  const queue = plans[Symbol.iterator]()
-  const rejections: unknown[] = []
-  const noted = (reason: unknown) => void rejections.push(reason)
-  const restore = quieten(noted)
-  let runs: Run[] = []
+  const thrown: unknown[] = []
+  const restore = quieten((reason) => void thrown.push(reason))
   const suspects: Plan[] = []
   try {
-    for (;;) {
-      while (runs.length < width && wanted()) {
-        const next = queue.next()
-        if (next.done) break
-        runs.push(begin(next.value, options))
-      }
-      if (runs.length === 0) break
-      let over = 0
-      for (const run of runs) {
-        if (run.world.turn()) continue
-        over += 1
-        run.over = true
-        if (!run.suspect) tell(resultOf(run))
-      }
-      if (over > 0) runs = runs.filter((run) => !run.over)
-      await new Promise((resolve) => setImmediate(resolve))
-      for (const reason of rejections.splice(0)) {
-        if (runs.length === 1 && runs[0]) runs[0].world.violated('I13', `an error that nobody caught: ${String(reason)}`)
+    await lockStep(plans, options, tell, (runs) => {
+      for (const reason of thrown.splice(0)) {
+        if (runs.length === 1 && runs[0]) runs[0].world.violated('I13', `nobody handles an error: ${String(reason)}`)
         // Nobody knows whose it was: all of them are run again, alone.
         else for (const run of runs.filter(({ suspect }) => !suspect)) suspects.push(markSuspect(run))
       }
-    }
+    })
   } finally {
     restore()
   }
   for (const plan of suspects) await runPlans([plan], tell, { ...options, width: 1 })
+}
+
+/** One turn of each world, then one of the real event loop, until all are over. */
+async function lockStep(
+  plans: Iterable<Plan>,
+  options: RunOptions,
+  tell: (result: Result) => void,
+  drained: (runs: readonly Run[]) => void,
+): Promise<void> {
+  const { width = 20, wanted = () => true } = options
+  const queue = plans[Symbol.iterator]()
+  let runs: Run[] = []
+  for (;;) {
+    while (runs.length < width && wanted()) {
+      const next = queue.next()
+      if (next.done) break
+      runs.push(begin(next.value, options))
+    }
+    if (runs.length === 0) return
+    let over = 0
+    for (const run of runs) {
+      run.over = !run.world.turn()
+      if (run.over) over += 1
+    }
+    await new Promise((resolve) => setImmediate(resolve))
+    drained(runs)
+    if (over === 0) continue
+    for (const run of runs) if (run.over && !run.suspect) tell(resultOf(run))
+    runs = runs.filter((run) => !run.over)
+  }
 }
 
 /** What a process does with errors, for as long as worlds run; returns how to undo it. */
@@ -106,6 +118,7 @@ function markSuspect(run: Run): Plan {
 
 function begin(plan: Plan, options: RunOptions): Run {
   const world = new World(plan.seed, { notes: options.notes ?? false })
+  countPlan(world, plan)
   const run: Run = { plan, world, suspect: false, over: false }
   world.at(0, () => {
     world.touch()

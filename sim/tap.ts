@@ -25,6 +25,9 @@ function call(member: Member, verb: StoreCall['verb'], holder: string, signal: A
     sentMono: member.clock.mono(),
     blockedBefore: member.host.blockedMs,
     signal,
+    leftMs: verb === 'renew' && member.latest ? member.leftMs(member.latest) : undefined,
+    exact: !member.host.blocked,
+    givenUp: false,
     outcome: 'pending',
     granted: undefined,
   }
@@ -35,7 +38,7 @@ function tap<T>(member: Member, call: StoreCall, answer: Promise<T>, grantedOf: 
   member.inFlight.add(call)
   member.calls += 1
   witness.tell('called', call)
-  member.left(call.verb)
+  member.sent(call.verb)
   const settle = (outcome: 'resolved' | 'rejected') => {
     call.outcome = outcome
     member.inFlight.delete(call)

@@ -1,6 +1,6 @@
 /** Prints what happened, so that a person can follow a broken seed. */
 
-import { describeFault } from './injector.ts'
+import { describeFault } from './faults.ts'
 import type { Plan } from './plan.ts'
 import type { Result } from './run.ts'
 

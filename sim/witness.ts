@@ -3,7 +3,7 @@
  * no question of it may use up dice or end a tenure.
  */
 
-import type { Tenure, TenureEnd } from '../src/index.ts'
+import type { CandidateEvents, Tenure, TenureEnd } from '../src/index.ts'
 import type { Member } from './member.ts'
 import type { Commit } from './stores/server.ts'
 
@@ -16,6 +16,11 @@ export interface StoreCall {
   readonly sentMono: number
   readonly blockedBefore: number
   readonly signal: AbortSignal
+  /** For a renewal: what was left of the lease when it left. */
+  readonly leftMs: number | undefined
+  /** Time has stood still since it was decided on: no listener has blocked the loop in between. */
+  readonly exact: boolean
+  givenUp: boolean
   /** What came of it, once it has come. */
   outcome: 'pending' | 'resolved' | 'rejected'
   /** For a renewal the milliseconds granted; for an acquire those left, if the lease is ours. */
@@ -32,7 +37,7 @@ export interface Write {
   readonly admitted: boolean
 }
 
-export type EventName = 'elected' | 'deposed' | 'leader' | 'trouble' | 'stopped'
+export type EventName = keyof CandidateEvents
 
 export interface Checker {
   /** A turn is over and all its promises have been drained. `thorough`: now and then, look at everybody. */
@@ -41,6 +46,7 @@ export interface Checker {
   answered?(call: StoreCall): void
   committed?(commit: Commit): void
   elected?(member: Member, tenure: Tenure): void
+  renewed?(member: Member, tenure: Tenure): void
   deposed?(member: Member, tenure: Tenure, why: TenureEnd): void
   /** A candidate has heard who leads. */
   learned?(member: Member, fencingToken: number | undefined): void
@@ -63,35 +69,33 @@ export interface Checker {
 }
 
 type Hook = keyof Checker
+type Args<H extends Hook> = Parameters<NonNullable<Checker[H]>>
+type See<H extends Hook> = (...args: Args<H>) => void
 
 /** Passes what is seen on to all checkers that care. */
 export class Witness {
   readonly #checkers: readonly Checker[]
-  readonly #byHook = new Map<Hook, readonly Checker[]>()
-  readonly #turned: readonly Checker[]
+  readonly #seeing: { [H in Hook]?: readonly See<H>[] } = {}
   #turns = 0
 
   constructor(checkers: readonly Checker[]) {
     this.#checkers = checkers
-    this.#turned = checkers.filter(({ turned }) => turned)
   }
 
-  /** As `tell('turned')`, for what happens most often. */
+  /** A turn is over: what happens most often. */
   turned(): void {
     this.#turns += 1
-    const thorough = this.#turns % 16 === 0
-    for (const checker of this.#turned) checker.turned?.(thorough)
+    this.tell('turned', this.#turns % 16 === 0)
   }
 
-  tell<H extends Hook>(hook: H, ...args: Parameters<NonNullable<Checker[H]>>): void {
-    let caring = this.#byHook.get(hook)
-    if (!caring) {
-      caring = this.#checkers.filter((checker) => checker[hook] !== undefined)
-      this.#byHook.set(hook, caring)
-    }
-    for (const checker of caring) {
-      const see = checker[hook] as ((...args: Parameters<NonNullable<Checker[H]>>) => void) | undefined
-      see?.apply(checker, args)
-    }
+  tell<H extends Hook>(hook: H, ...args: Args<H>): void {
+    const seeing: readonly See<H>[] = this.#seeing[hook] ?? this.#seers(hook)
+    for (const see of seeing) see(...args)
+  }
+
+  #seers<H extends Hook>(hook: H): readonly See<H>[] {
+    const seeing = this.#checkers.flatMap((checker) => (checker[hook] as See<H> | undefined)?.bind(checker) ?? [])
+    ;(this.#seeing as { [Name in H]?: readonly See<H>[] })[hook] = seeing
+    return seeing
   }
 }

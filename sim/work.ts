@@ -4,7 +4,7 @@
  */
 
 import type { Tenure } from '../src/index.ts'
-import type { Fault, WorkNature } from './faults.ts'
+import type { Fault } from './faults.ts'
 import type { Member } from './member.ts'
 
 type WorkQuirk = Extract<Fault, { kind: 'work' }>
@@ -16,6 +16,7 @@ export function workOf(member: Member, tenure: Tenure): unknown {
   member.working = tenure
   witness.tell('workBegan', member, tenure)
   member.cluster.world.note(member.name, 'work begins', quirk?.nature ?? 'well')
+  if (quirk) member.cluster.world.count(`work:${quirk.nature}`)
   const ended = () => {
     member.cluster.world.note(member.name, 'work ends')
     member.working = undefined
@@ -26,7 +27,7 @@ export function workOf(member: Member, tenure: Tenure): unknown {
     ended()
     throw new Error('work throws at once')
   }
-  const running = quirk ? misbehave(member, tenure, quirk.nature, quirk.ms) : behave(member, tenure)
+  const running = quirk ? misbehave(member, tenure, quirk) : behave(member, tenure)
   return running.finally(ended)
 }
 
@@ -36,7 +37,7 @@ async function behave(member: Member, tenure: Tenure): Promise<void> {
   const pause = cluster.timing.ttlMs * (0.2 + 0.5 * member.chance.next())
   if (cluster.plan.askEvery === 0) await listening(member, tenure, pause)
   else {
-    do cluster.write(member, tenure)
+    do cluster.resource.write(member, tenure)
     while (await tenure.sleep(pause))
   }
   const { orders } = member
@@ -53,7 +54,7 @@ async function listening(member: Member, tenure: Tenure, pause: number): Promise
   }
   tenure.signal.addEventListener('abort', end, { once: true })
   while (!aborted) {
-    member.cluster.write(member, tenure)
+    member.cluster.resource.write(member, tenure)
     await new Promise<void>((resolve) => {
       wake = resolve
       member.host.setTimer(pause, resolve)
@@ -61,7 +62,7 @@ async function listening(member: Member, tenure: Tenure, pause: number): Promise
   }
 }
 
-async function misbehave(member: Member, tenure: Tenure, nature: WorkNature, ms: number): Promise<void> {
+async function misbehave(member: Member, tenure: Tenure, { nature, ms }: WorkQuirk): Promise<void> {
   switch (nature) {
     case 'returns':
       return
@@ -78,44 +79,47 @@ async function misbehave(member: Member, tenure: Tenure, nature: WorkNature, ms:
       await behave(member, tenure)
       return member.rest(1e12)
     case 'blocks':
-      member.cluster.write(member, tenure)
+      member.cluster.resource.write(member, tenure)
       member.host.block(ms)
       member.cluster.world.count('blockedInTurn')
-      member.cluster.write(member, tenure)
+      member.cluster.resource.write(member, tenure)
       return behave(member, tenure)
     case 'steps-down':
       await member.rest(ms)
-      if (!member.cluster.calm) void member.stepDown(ms)
+      if (!member.cluster.calm) void member.stepDown(ms, member.chance.hit(0.5) ? tenure : undefined)
       return behave(member, tenure)
     case 'stops':
       await member.rest(ms)
       if (member.cluster.calm) return behave(member, tenure)
       void member.stop()
-      restartLater(member, ms)
+      member.startLater(ms * 2)
       return behave(member, tenure)
     case 'completes': {
       await member.rest(ms)
       if (member.cluster.calm) return behave(member, tenure)
       member.complete()
-      restartLater(member, ms)
+      member.startLater(ms * 2)
       return
     }
-    case 'awaits-stop':
+    case 'awaits-stop': {
       await member.rest(ms)
       if (member.cluster.calm) return behave(member, tenure)
-      restartLater(member, ms)
       // Waits for itself: ends as overrun, never in a deadlock.
-      return Promise.race([member.stop(), member.rest(1e12)])
+      const stopped = member.stop()
+      member.startLater(ms * 2)
+      return Promise.race([stopped, member.rest(1e12)])
+    }
+    case 'meddles':
+      await behave(member, tenure)
+      // What is left of an ended tenure has no say in the next.
+      member.host.setTimer(ms, () => {
+        if (!member.cluster.calm && tenure !== member.tenure) void member.stepDown(ms, tenure)
+      })
+      return
     case 'fails-late':
       await behave(member, tenure)
       throw new Error('work rejects after its end')
     default:
       return nature satisfies never
   }
-}
-
-function restartLater(member: Member, ms: number): void {
-  member.host.setTimer(ms * 2, () => {
-    if (!member.standing && !member.cluster.stopping && !member.cluster.calm) member.start()
-  })
 }

@@ -23,7 +23,7 @@ export function authority(cluster: Cluster): Checker {
   const exempt = (member: Member, fencingToken: number): boolean => {
     const granted = grantedAt.get(member.election)?.get(fencingToken) ?? Number.NEGATIVE_INFINITY
     if (member.host.frozenUntil >= granted) return true
-    const lossAt = server.lossAt.get(member.election)
+    const lossAt = server.ledger.lossAt.get(member.election)
     return lossAt !== undefined && lossAt >= granted && world.now <= lossAt + timing.ttlMs * (1 + 2 * timing.drift)
   }
 
@@ -32,8 +32,7 @@ export function authority(cluster: Cluster): Checker {
     if (!tenure || !member.host.alive) return
     const left = member.leftMs(tenure)
     if (left <= 0 || exempt(member, tenure.fencingToken)) return
-    const { rates } = member.host.time
-    const until = member.host.now + (left + timing.marginMs) / Math.max(rates.mono, rates.wall)
+    const until = member.host.now + (left + timing.marginMs) / member.host.time.fastest
     const row = server.row(member.election)
     if (row?.fencingToken !== tenure.fencingToken || row.freed) {
       world.violated(
@@ -49,7 +48,7 @@ export function authority(cluster: Cluster): Checker {
   return {
     turned() {
       // What the others believe has not changed, and what they have in the store only with a commit.
-      for (const member of cluster.members) if (!world.actor || member.host === world.actor) check(member)
+      for (const member of cluster.membersOn(world.actor)) check(member)
     },
     committed({ after, before, at, request }: Commit) {
       if (!after.freed) grantedAt.get(request.election)?.set(after.fencingToken, at)

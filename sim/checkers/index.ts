@@ -4,6 +4,7 @@ import type { Cluster } from '../cluster.ts'
 import { counting } from '../coverage.ts'
 import type { Checker } from '../witness.ts'
 import { authority } from './authority.ts'
+import { calls } from './calls.ts'
 import { contract } from './contract.ts'
 import { fenced } from './fenced.ts'
 import { knowledge } from './knowledge.ts'
@@ -11,6 +12,7 @@ import { leftovers } from './leftovers.ts'
 import { life } from './life.ts'
 import { load } from './load.ts'
 import { lost } from './lost.ts'
+import { pauses } from './pauses.ts'
 import { release } from './release.ts'
 import { stop } from './stop.ts'
 import { tokens } from './tokens.ts'
@@ -25,6 +27,8 @@ export const checkers = (cluster: Cluster): readonly Checker[] => [
   lost(cluster),
   contract(cluster),
   load(cluster),
+  calls(cluster),
+  pauses(cluster),
   stop(cluster),
   life(cluster),
   knowledge(cluster),

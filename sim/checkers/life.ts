@@ -27,8 +27,8 @@ export function life(cluster: Cluster): Checker {
       world.violated('I15', `${name} has something left of a lease that is ${why}`)
     }
     const wished = why === 'stopped' || why === 'stepped-down' || why === 'completed'
-    if (wished && leaves !== undefined && leaves !== why) world.violated('I15', `${name} ended as ${why}, and wanted ${leaves}`)
-    const lost = (server.lossAt.get(election) ?? Number.NEGATIVE_INFINITY) > world.now - 3 * timing.ttlMs
+    if (wished && leaves !== why) world.violated('I15', `${name} ended as ${why}, and wanted ${leaves}`)
+    const lost = (server.ledger.lossAt.get(election) ?? Number.NEGATIVE_INFINITY) > world.now - 3 * timing.ttlMs
     if (why === 'superseded' && !lost && server.row(election)?.fencingToken === tenure.fencingToken && server.live(election)) {
       world.violated('I15', `${name} takes itself for superseded, and holds the lease`)
     }
@@ -41,6 +41,10 @@ export function life(cluster: Cluster): Checker {
       overran.delete(member)
       if (member.leftMs(tenure) > 0 && member.candidate.tenure !== tenure)
         world.violated('I15', `${member.name} is told of a tenure it does not have`)
+    },
+    renewed(member, tenure) {
+      if (tenure !== member.latest || member.leftMs(tenure) <= 0)
+        world.violated('I15', `${member.name} is told that a tenure was renewed which is over`)
     },
     deposed(member, tenure, why) {
       if (open.get(member) !== tenure) world.violated('I15', `${member.name} is deposed from a tenure it did not have`)

@@ -1,7 +1,7 @@
 /** One leader after the other, as planned and as not planned (I11). */
 
 import type { Cluster } from '../cluster.ts'
-import { crash } from '../injector.ts'
+import { crash } from '../lives.ts'
 import { boundsOf, membersOf, stopAll } from './bounds.ts'
 
 /** I11: a planned handover is quick, and leaves nobody out for good. */
@@ -11,6 +11,7 @@ export async function handover(cluster: Cluster): Promise<void> {
   const leader = cluster.leaderOf(election)
   if (!leader || membersOf(cluster, election).length < 2) return
   const bounds = boundsOf(cluster)
+  world.count('played:handover')
   const began = world.now
   let done = false
   leader.host.deliver(() => void leader.stepDown(timing.ttlMs).then(() => (done = true)))
@@ -29,6 +30,7 @@ export async function longDrain(cluster: Cluster): Promise<void> {
   const leader = cluster.leaderOf(election)
   const lingerMs = Math.min(timing.ttlMs * 1.5, timing.drainMs * 0.8)
   if (!leader?.working || world.seed % 3 !== 0) return
+  world.count('played:longDrain')
   const tenure = leader.tenure
   leader.orders = { lingerMs }
   leader.host.deliver(() => void leader.stepDown(0))
@@ -54,6 +56,7 @@ export async function lostAcquire(cluster: Cluster): Promise<void> {
   const leader = cluster.leaderOf(election)
   const bounds = boundsOf(cluster)
   if (!leader) return
+  world.count('played:lostAcquire')
   let lost = 0
   let bidder = ''
   network.trap = (way, about, host) => {
@@ -85,6 +88,7 @@ export async function failover(cluster: Cluster): Promise<void> {
   const election = elections[0] ?? ''
   const leader = cluster.leaderOf(election)
   if (!leader || world.seed % 2 !== 0) return
+  world.count('played:failover')
   const restart = crash(cluster, leader.host.number)
   restart?.()
   const there = await world.until(() => cluster.elections.every((name) => cluster.leaderOf(name) !== undefined), boundsOf(cluster).healing)

@@ -9,16 +9,21 @@ import { failover, handover, longDrain, lostAcquire } from './change.ts'
 import { leadInTurn } from './lead.ts'
 import { end, lateWin, stopInAcquire, stopInDoubt, survivors } from './leaving.ts'
 import { emerge, quiet } from './peace.ts'
-import { lateNews, lateTimer, stability } from './stability.ts'
+import { clockSteps, lateTimer, stability } from './stability.ts'
+import { lateNews, slowLook, yesterday } from './yesterday.ts'
 
 type Episode = (cluster: Cluster) => Promise<void>
 
-const script: readonly Episode[] = [
+/** In this order. Each counts itself, as `played:` and its name, when there was something to play. */
+export const script: Readonly<Record<string, Episode>> = {
   emerge,
   quiet,
   stability,
   lateTimer,
+  clockSteps,
   lateNews,
+  yesterday,
+  slowLook,
   handover,
   longDrain,
   lostAcquire,
@@ -29,16 +34,16 @@ const script: readonly Episode[] = [
   survivors,
   leadInTurn,
   end,
-]
+}
 
 export async function afterwards(cluster: Cluster): Promise<void> {
   const { world } = cluster
   heal(cluster)
   const unblocked = () => [...cluster.hosts, cluster.bystander.host].every((host) => !host.blocked) && !cluster.server.writing
   await world.until(unblocked, cluster.timing.ttlMs * 50)
-  for (const episode of script) {
+  for (const [name, episode] of Object.entries(script)) {
     if (world.over) return
-    world.note('EPISODE', episode.name)
+    world.note('EPISODE', name)
     await episode(cluster)
   }
 }

@@ -16,6 +16,7 @@ interface Turn {
 export async function leadInTurn(cluster: Cluster): Promise<void> {
   const { world, timing, plan, server } = cluster
   if (world.seed % 2 !== 1) return
+  world.count('played:leadInTurn')
   const workMs = Math.ceil(timing.ttlMs * 0.2)
   const turns: Turn[] = []
   const held = new Set<Tenure>()

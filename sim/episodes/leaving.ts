@@ -6,6 +6,7 @@ import { boundsOf, stopAll } from './bounds.ts'
 /** Stopped while its bid is in the air: whatever becomes of the bid, nothing is held when `stop()` has resolved. */
 export async function stopInAcquire(cluster: Cluster): Promise<void> {
   const { world, timing, server } = cluster
+  world.count('played:stopInAcquire')
   await stopAll(cluster, cluster.members)
   for (const election of cluster.elections) {
     if (server.live(election)) return world.violated('I11', `${election} is held after everybody has stopped`)
@@ -14,7 +15,7 @@ export async function stopInAcquire(cluster: Cluster): Promise<void> {
   for (const member of cluster.members.slice(0, 3)) {
     let left = false
     let stopped = false
-    member.onAcquire = () => {
+    member.next.acquire = () => {
       left = true
       member.host.afterPending(() => void member.stop().then(() => (stopped = true)))
     }
@@ -34,6 +35,7 @@ export async function stopInDoubt(cluster: Cluster): Promise<void> {
   const { call } = boundsOf(cluster)
   network.trap = (way, about, host) =>
     host === member.host && way === 'down' && about.election === member.election && about.granted ? Number.POSITIVE_INFINITY : 0
+  world.count('played:stopInDoubt')
   let doubtful = false
   member.onTrouble = () => {
     doubtful = true
@@ -61,13 +63,13 @@ export async function lateWin(cluster: Cluster): Promise<void> {
     return lateMs
   }
   let stopped = false
-  member.onAcquire = () => member.host.afterPending(() => void member.stop().then(() => (stopped = true)))
+  member.next.acquire = () => member.host.afterPending(() => void member.stop().then(() => (stopped = true)))
   member.host.deliver(() => member.start())
   if (!(await world.until(() => stopped, 2 * timing.callMs + call + 300)))
     return world.violated('I14', `${member.name}: stop() does not resolve`)
   await world.wait(lateMs + 3 * call)
   network.trap = undefined
-  world.count('lateWin')
+  world.count('played:lateWin')
   if (server.live(member.election)) world.violated('I11', `${member.name} was told late that it had won, and has not given it back`)
 }
 
@@ -75,6 +77,7 @@ export async function lateWin(cluster: Cluster): Promise<void> {
 export async function survivors(cluster: Cluster): Promise<void> {
   const { world } = cluster
   const { handover: soon, call } = boundsOf(cluster)
+  world.count('played:survivors')
   for (const member of cluster.members) {
     if (world.over) return
     member.host.deliver(() => member.start())
@@ -87,11 +90,12 @@ export async function survivors(cluster: Cluster): Promise<void> {
 
 /** I13: everybody has stopped, nothing is left. */
 export async function end(cluster: Cluster): Promise<void> {
-  const { bystander } = cluster
+  const { bystander, world } = cluster
+  world.count('played:end')
   cluster.stopping = true
   bystander.host.deliver(() => bystander.stop())
-  for (const { controller, host } of cluster.members) host.deliver(() => controller.abort())
+  for (const member of cluster.members) member.host.deliver(() => member.abort())
   await stopAll(cluster, cluster.members)
-  await cluster.world.wait(boundsOf(cluster).call + cluster.timing.callMs)
+  await world.wait(boundsOf(cluster).call + cluster.timing.callMs)
   cluster.witness.tell('ended')
 }

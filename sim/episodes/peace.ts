@@ -9,6 +9,7 @@ export async function emerge(cluster: Cluster): Promise<void> {
   const { world } = cluster
   const { healing } = boundsOf(cluster)
   const healedAt = world.now
+  world.count('played:emerge')
   for (const election of cluster.elections) {
     const standing = membersOf(cluster, election)
     // If all of them stand aside, the first to come back begins.
@@ -31,6 +32,7 @@ export async function quiet(cluster: Cluster): Promise<void> {
   const leaders = cluster.elections.map((election) => cluster.leaderOf(election))
   const asked = countCalls(cluster)
   const forMs = timing.ttlMs * 1.2
+  world.count('played:quiet')
   await world.wait(forMs)
   const { bystander } = cluster
   const [first] = leaders

@@ -1,7 +1,7 @@
-/** One small mishap must not cost the leader its lease (I7), nor tell news of yesterday (I14). */
+/** One small mishap must not cost the leader its lease (I7). */
 
 import type { Cluster } from '../cluster.ts'
-import { boundsOf, membersOf, stopAll } from './bounds.ts'
+import { boundsOf } from './bounds.ts'
 
 /** I7: one lost answer, then one lost request, to a renewal: the leader stays. */
 export async function stability(cluster: Cluster): Promise<void> {
@@ -12,6 +12,7 @@ export async function stability(cluster: Cluster): Promise<void> {
   if (timing.renewMs + 2 * (timing.callMs + pause) + 100 >= deadline || timing.callMs < boundsOf(cluster).call) return
   const leader = cluster.leaderOf(elections[0] ?? '')
   const token = leader?.tenure?.fencingToken
+  world.count('played:stability')
   for (const way of ['down', 'up'] as const) {
     let lost = 0
     network.trap = (going, { purpose, election }, host) => {
@@ -41,45 +42,36 @@ export async function lateTimer(cluster: Cluster): Promise<void> {
     timing.renewMs + blockMs + timing.callMs > deadline
   )
     return
+  world.count('played:lateTimer')
   let blocked = false
   let troubles = 0
-  leader.onRenew = () => {
+  leader.next.renew = () => {
     blocked = true
     leader.host.block(blockMs)
   }
   leader.onTrouble = () => (troubles += 1)
   await world.until(() => blocked, timing.renewMs * 1.2 + 100)
   await world.wait(blockMs + boundsOf(cluster).call)
-  leader.onRenew = undefined
+  leader.next = {}
   leader.onTrouble = undefined
   if (troubles > 0) world.violated('I11', `${leader.name} gave up a renewal whose answer had come`)
   if (leader.tenure?.fencingToken !== token) world.violated('I7', `a short pause cost ${leader.name} the lease`)
 }
 
-/** A follower is stopped while an answer is on its way; when it comes, long after, nobody is told of it. */
-export async function lateNews(cluster: Cluster): Promise<void> {
-  const { world, timing, network, elections, plan } = cluster
-  const election = elections[0] ?? ''
-  const follower = membersOf(cluster, election).find((member) => member !== cluster.leaderOf(election) && member.working === undefined)
-  if (!follower || !plan.deaf) return
-  const lateMs = timing.callMs * 3
-  let late = 0
-  await stopAll(cluster, [follower])
-  network.trap = (way, about, host) => {
-    if (host !== follower.host || way !== 'down' || about.purpose !== 'acquire' || about.election !== election || late > 0) return 0
-    late += 1
-    return lateMs
+/** I7: clocks of people's machines are set right: the wall clocks of followers leap, that of the leader falls back. */
+export async function clockSteps(cluster: Cluster): Promise<void> {
+  const { world, timing, elections, plan } = cluster
+  if (world.seed % 2 === 1) return
+  const leaders = elections.map((election) => cluster.leaderOf(election))
+  const leading = new Set(leaders.map((leader) => leader?.host))
+  for (const host of cluster.hosts) host.time.stepWall(world.now, leading.has(host) ? -STEP_MS : STEP_MS)
+  cluster.bystander.host.time.stepWall(world.now, STEP_MS)
+  await world.wait(timing.ttlMs * 1.2)
+  world.count('played:clockSteps')
+  for (const [i, election] of elections.entries()) {
+    if (cluster.leaderOf(election) !== leaders[i])
+      world.violated('I7', `${election}: a step of a wall clock (${plan.profile}) cost ${leaders[i]?.name} the lease`)
   }
-  let asked = false
-  follower.onAcquire = () => {
-    asked = true
-    follower.host.afterPending(() => void follower.stop())
-  }
-  follower.host.deliver(() => follower.start())
-  await world.until(() => asked, 100)
-  await world.wait(lateMs + boundsOf(cluster).call)
-  network.trap = undefined
-  follower.host.deliver(() => follower.start())
-  // It asks, and may be in the middle of it when the next episode begins.
-  await world.wait(boundsOf(cluster).call)
 }
+
+const STEP_MS = 3_600_000

@@ -55,6 +55,10 @@ export const machineMutants: readonly Mutant[] = [
         find: 'if (!state.grant || remainingMs(m.timing, state.grant, m.now) > 0) return state',
         replace: 'if (!state.grant || remainingMs(m.timing, state.grant, m.now) >= 0) return state',
       },
+      {
+        find: 'state.grant.sent.mono + believedMs(timing, state.grant.ms) : ',
+        replace: 'state.grant.sent.mono + believedMs(timing, state.grant.ms) + 1 : ',
+      },
     ],
   },
   {
@@ -80,7 +84,6 @@ export const machineMutants: readonly Mutant[] = [
     file: election,
     find: "if (limitMs === undefined) return { ...state, renewAt: Number.POSITIVE_INFINITY }\n  return send(m, state, 'renew', state.attempt, limitMs)",
     replace: "return send(m, state, 'renew', state.attempt, limitMs ?? m.timing.callMs)",
-    equivalent: 'the store refuses to renew what is over, and an answer that comes too late is not believed',
   },
   {
     name: 'a bid of unknown fate is taken for won',
@@ -226,6 +229,24 @@ export const machineMutants: readonly Mutant[] = [
     file: timing,
     find: 'return Math.floor((sentMono + renewMs - phaseMs) / renewMs) * renewMs + phaseMs',
     replace: 'return Math.ceil((sentMono + renewMs * 1.5 - phaseMs) / renewMs) * renewMs + phaseMs',
+  },
+  {
+    name: 'a renewal has as long as any other call',
+    file: timing,
+    find: 'const limit = Math.min(timing.callMs, leftMs / 2)',
+    replace: 'const limit = leftMs > 0 ? timing.callMs : 0',
+  },
+  {
+    name: 'pauses are not jittered',
+    file: timing,
+    find: 'return ms * (0.5 + 0.5 * dice)',
+    replace: 'return ms * (1 + 0 * dice)',
+  },
+  {
+    name: 'a nudge is believed',
+    file: election,
+    find: '  return { ...state, renewAt: m.now.mono }',
+    replace: "  return state.role === 'leading' ? depose(m, state, 'superseded') : { ...state, renewAt: m.now.mono }",
   },
   {
     name: 'a late read proves a rival',

@@ -120,11 +120,16 @@ export const shellMutants: readonly Mutant[] = [
   {
     name: 'others are told before the elected',
     file: shell,
-    find: "    this.#events.emit('elected', tenure)\n    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, isMe: true }, clock.mono())\n",
-    replace:
-      "    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, isMe: true }, clock.mono())\n    this.#events.emit('elected', tenure)\n",
+    find: "    this.#events.emit('elected', tenure)\n",
+    replace: '',
+    also: [
+      {
+        find: 'heldMs: 0, remainingMs: 0, isMe: true }, clock.mono())\n',
+        replace: "heldMs: 0, remainingMs: 0, isMe: true }, clock.mono())\n    this.#events.emit('elected', tenure)\n",
+      },
+    ],
   },
-  { name: 'a call that was given up is not aborted', file: envoy, find: 'this.#forget(call)?.abort(error)', replace: 'this.#forget(call)' },
+  { name: 'a call that was given up is not aborted', file: envoy, find: '    waiting?.controller.abort(error)\n', replace: '' },
   {
     name: 'start() is not told of the first answer',
     file: 'src/standing.ts',
@@ -202,7 +207,31 @@ export const shellMutants: readonly Mutant[] = [
   {
     name: 'an answer that was overtaken is news',
     file: 'src/knowledge.ts',
-    find: '    if (askedAt < this.#askedAt) return false\n',
-    replace: '',
+    find: 'if (askedAt < this.#askedAt || (askedAt < this.#since && this.#isOlder(seen))) return false',
+    replace: 'if (askedAt < this.#since && askedAt > this.#askedAt && this.#isOlder(seen)) return false',
+  },
+  {
+    name: 'the later question has the last word, whatever it was told',
+    file: 'src/knowledge.ts',
+    find: ' || (askedAt < this.#since && this.#isOlder(seen))',
+    replace: ' || this.#isOlder(undefined)',
+  },
+  {
+    name: 'an ended tenure has a say in the next',
+    file: shell,
+    find: 'if (this.#reign?.tenure === tenure) await',
+    replace: 'if (this.#reign?.tenure || tenure) await',
+  },
+  {
+    name: 'a renewal is told of a tenure that is over',
+    file: shell,
+    find: ' || reign.tenure.remainingMs() <= 0) return',
+    replace: ') return',
+  },
+  {
+    name: 'work that fails is begun again at once',
+    file: shell,
+    find: 'const cooldownMs = backoffMs(',
+    replace: 'const cooldownMs = 0 * backoffMs(',
   },
 ]

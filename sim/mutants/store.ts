@@ -98,7 +98,13 @@ export const storeMutants: readonly Mutant[] = [
     name: 'a store that starts again has forgotten its leases',
     file: 'sim/stores/server.ts',
     find: '    this.#locks.clear()\n',
-    replace: '    this.#locks.clear()\n    for (const [election, row] of this.#rows) this.#rows.set(election, { ...row, freed: true })\n',
+    replace: '    this.#locks.clear()\n    this.ledger.revise((row) => ({ ...row, freed: true }))\n',
+  },
+  {
+    name: 'a copy that lags is trusted with bids and renewals',
+    file: 'sim/stores/server.ts',
+    find: "request.purpose === 'read' ? this.staleMs : 0",
+    replace: 'this.staleMs',
   },
   {
     name: 'a lease that lives is given away',
@@ -111,6 +117,14 @@ export const storeMutants: readonly Mutant[] = [
     file: 'sim/stores/observed.ts',
     find: 'const mono = () => host.time.mono(host.now)',
     replace: 'const mono = () => host.time.wall(host.now)',
+    profile: 'observed',
+  },
+  {
+    name: 'observers count from before they knew',
+    file: 'sim/stores/observed.ts',
+    find: "    const answer = await ask({ verb: 'get'",
+    replace: "    const asked = mono()\n    const answer = await ask({ verb: 'get'",
+    also: [{ find: 'seen.set(election, { version, since: mono() })', replace: 'seen.set(election, { version, since: asked })' }],
     profile: 'observed',
   },
   {
@@ -135,7 +149,7 @@ export const storeMutants: readonly Mutant[] = [
   },
   {
     name: 'both clocks of a process stand still, undeclared',
-    file: 'sim/injector.ts',
+    file: 'sim/lives.ts',
     find: 'if (frozen) host.frozenUntil = Number.POSITIVE_INFINITY\n',
     replace: '',
     also: [{ find: 'if (frozen) host.frozenUntil = world.now\n', replace: '' }],

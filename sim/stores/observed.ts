@@ -5,8 +5,8 @@
  */
 
 import type { Bid, Lease, LeaseStore } from '../../src/store.ts'
-import type { Ask, Parts, Question } from './client.ts'
 import type { Row } from './rows.ts'
+import type { Ask, Parts, Question } from './wire.ts'
 
 type Purpose = Question['purpose']
 
@@ -22,14 +22,14 @@ export function observing(ask: Ask, { host, plan }: Parts): Pick<LeaseStore, 'ac
   const { ttlMs } = plan.timing
 
   const get = async (election: string, purpose: Purpose, signal: AbortSignal): Promise<Row | undefined> => {
-    const answer = await ask({ verb: 'get', purpose, election, holder: '', candidate: '', ttlMs }, signal)
+    const answer = await ask({ verb: 'get', purpose, election, holder: '', candidate: '', advert: undefined, ttlMs }, signal)
     const row = answer.type === 'row' ? answer.row : undefined
     const version = row?.version ?? 0
     if (seen.get(election)?.version !== version) seen.set(election, { version, since: mono() })
     return row
   }
   const put = async (bid: Bid, purpose: Purpose, version: number, row: Row, signal: AbortSignal): Promise<boolean> => {
-    const answer = await ask({ ...bid, verb: 'put', purpose, version, row }, signal)
+    const answer = await ask({ ...bid, advert: bid.advert, verb: 'put', purpose, version, row }, signal)
     return answer.type === 'put' && answer.version !== undefined
   }
   const leftOf = (election: string, row: Row): number => {

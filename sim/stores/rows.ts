@@ -4,7 +4,8 @@
  */
 
 import type { Lease } from '../../src/store.ts'
-import type { Answer, Request, Session } from './server.ts'
+import type { Answer, Request } from './server.ts'
+import type { Session } from './sessions.ts'
 
 /** A lease as it is kept. It expires or is freed, and is never deleted: it carries the token and the last holder. */
 export interface Row {

@@ -4,7 +4,7 @@
  * share the fate of one session. `connection`: the session is a connection, closed when idle for a ttl, or when its
  * process dies. `observed`: a register with versions; who may take what is decided by the clients.
  *
- * It may fail only in the ways it declares: an outage, or a loss (`lossAt`), from which on older grants are void.
+ * It may fail only in the ways it declares (`mishaps.ts`): an outage, or a loss.
  */
 
 import { TenureError } from '../../src/index.ts'
@@ -14,20 +14,24 @@ import { MachineTime } from '../clocks.ts'
 import type { Plan } from '../plan.ts'
 import { drawRates, type Host } from '../process.ts'
 import type { World } from '../world.ts'
-import { evaluate, expiryOf, type Row } from './rows.ts'
+import { Ledger } from './ledger.ts'
+import { evaluate, expiryOf, type Row, type StoreMoment } from './rows.ts'
+import { Sessions } from './sessions.ts'
 import type { Watchers } from './watchers.ts'
 
 export type Verb = 'acquire' | 'renew' | 'release' | 'read' | 'get' | 'put'
 
 export interface Request {
   readonly verb: Verb
+  /** For the sake of what: an observer needs several questions for one verb. */
+  readonly purpose: 'acquire' | 'renew' | 'release' | 'read'
   readonly host: Host
   /** Names the session or the connection. */
   readonly session: string
   readonly election: string
   readonly holder: string
   readonly candidate: string
-  readonly advert?: string | undefined
+  readonly advert: string | undefined
   readonly ttlMs: number
   /** For `put`: the version that is replaced, and the row that replaces it. */
   readonly version?: number
@@ -42,6 +46,12 @@ export type Answer =
   | { readonly type: 'put'; readonly version: number | undefined }
   | { readonly type: 'error'; readonly error: TenureError; readonly closed: boolean }
 
+interface Outage {
+  readonly mode: 'silent' | 'refused'
+}
+
+type Reply = (answer: Answer) => void
+
 /** One write, as those who watch over the contract see it. */
 export interface Commit {
   readonly request: Request
@@ -54,54 +64,49 @@ export interface Commit {
   readonly at: number
 }
 
-export interface Session {
-  expiresAt: number
-  dead: boolean
-}
-
-interface Logged {
-  readonly election: string
-  readonly before: Row | undefined
-  readonly at: number
-}
-
-interface Lock {
-  readonly waiting: (() => void)[]
-}
-
 export class Server {
   readonly watchers: Watchers
-  /** When, in true time, an election last lost what had been promised. */
-  readonly lossAt = new Map<string, number>()
+  readonly ledger: Ledger
+  readonly sessions: Sessions
+  readonly time: MachineTime
   committed: (commit: Commit) => void = () => {}
   slowMs = 0
   staleMs = 0
-  outage: 'silent' | 'refused' | undefined
   refusal: 'store-denied' | 'store-unfit' | undefined
+  /** The fastest clock of all who observe: how early a row that did not change may be taken. */
+  fastestObserver = 1
   readonly #world: World
   readonly #plan: Plan
-  readonly #time: MachineTime
-  readonly #rows = new Map<string, Row>()
-  readonly #sessions = new Map<string, Session>()
-  readonly #locks = new Map<string, Lock>()
-  #log: Logged[] = []
+  /** Elections with a write that is evaluated and not visible, and who waits for it. */
+  readonly #locks = new Map<string, (() => void)[]>()
+  /** All that are going on; the last one counts. */
+  #outages: readonly Outage[] = []
+  /** What has arrived while the process of the store stands still. */
+  #stalled: (() => void)[] | undefined
   /** Grows with every restart: what was not committed then never is. */
   #life = 0
-  #versions = 0
-  /** True time of the oldest version that an observer may have seen unchanged. */
-  fastestObserver = 1
 
   constructor(world: World, plan: Plan, watchers: Watchers) {
     this.#world = world
     this.#plan = plan
     this.watchers = watchers
+    this.ledger = new Ledger(world)
+    this.sessions = new Sessions(plan, this.ledger)
     const start = { at: 0, mono: 5e6, wall: Date.UTC(2026, 0, 1) }
-    this.#time = new MachineTime(start, drawRates(plan, new Chance(plan.seed, 'rate:store'), 1))
+    this.time = new MachineTime(start, drawRates(plan, new Chance(plan.seed, 'rate:store'), 1))
   }
 
   /** The clock that decides what is over: as databases do, the wall clock. */
   get now(): number {
-    return this.#time.wall(this.#world.now)
+    return this.time.wall(this.#world.now)
+  }
+
+  get serving(): boolean {
+    return this.#outages.length === 0 && !this.stalled
+  }
+
+  get stalled(): boolean {
+    return this.#stalled !== undefined
   }
 
   /** A write has been evaluated and is not visible yet. */
@@ -110,11 +115,11 @@ export class Server {
   }
 
   row(election: string): Row | undefined {
-    return this.#rows.get(election)
+    return this.ledger.row(election)
   }
 
   live(election: string): boolean {
-    const row = this.#rows.get(election)
+    const row = this.ledger.row(election)
     return row !== undefined && !row.freed && (this.#plan.profile === 'observed' || this.now < expiryOf(row))
   }
 
@@ -122,177 +127,116 @@ export class Server {
   safeUntil(row: Row): number {
     if (row.freed) return Number.NEGATIVE_INFINITY
     if (this.#plan.profile === 'observed') return row.writtenAt + row.ttlMs / this.fastestObserver
-    return this.#time.whenWall(expiryOf(row))
+    return this.time.whenWall(expiryOf(row))
   }
 
-  handle(request: Request, reply: (answer: Answer) => void): void {
-    if (this.outage === 'silent') return
-    if (this.outage === 'refused') return reply(failure('store-unreachable', 'connection refused'))
+  handle(request: Request, reply: Reply): void {
+    if (this.#stalled) return void this.#stalled.push(this.#later(request, reply))
+    const outage = this.#outages.at(-1)
+    if (outage?.mode === 'silent') return
+    if (outage) return reply(failure('store-unreachable', 'connection refused'))
     if (this.refusal) return reply(failure(this.refusal, 'refused to serve'))
-    if (!this.#sessionServes(request)) return reply(failure('store-unreachable', 'connection closed', true))
+    if (!this.sessions.serves(request, this.now)) return reply(failure('store-unreachable', 'connection closed', true))
     if (request.verb === 'read' || request.verb === 'get') return reply(this.#read(request))
-    const lock = this.#locks.get(request.election)
-    if (!lock) return this.#write(request, reply)
+    const waiting = this.#locks.get(request.election)
+    if (!waiting) return this.#write(request, reply)
     // A refused bid takes no lock.
-    if (request.verb === 'acquire' && this.live(request.election)) return reply(this.#read(request))
+    if (request.verb === 'acquire' && this.live(request.election)) return reply(this.#read({ ...request, verb: 'read' }))
+    waiting.push(this.#later(request, reply))
+  }
+
+  /** What waits in the store dies with it. */
+  #later(request: Request, reply: Reply): () => void {
     const life = this.#life
-    lock.waiting.push(() => {
+    return () => {
       if (life === this.#life) this.handle(request, reply)
-    })
-  }
-
-  #read(request: Request): Answer {
-    const horizon = this.#world.now - this.staleMs
-    const later = this.staleMs > 0 ? this.#log.find((entry) => entry.election === request.election && entry.at > horizon) : undefined
-    const row = later ? later.before : this.#rows.get(request.election)
-    if (request.verb === 'get') return { type: 'row', row: this.#rows.get(request.election) }
-    return evaluate({ ...request, verb: 'read' }, row, this.#moment(request)).answer
-  }
-
-  #moment(request: Request) {
-    return { now: this.now, session: this.#sessions.get(request.session), version: this.#versions + 1, at: this.#world.now }
-  }
-
-  #write(request: Request, reply: (answer: Answer) => void): void {
-    const before = this.#rows.get(request.election)
-    const beforeLive = this.live(request.election)
-    const moment = this.#moment(request)
-    const { answer, row } = evaluate(request, before, moment)
-    if (!row) return reply(answer)
-    this.#versions += 1
-    const commit: Commit = { request, before, beforeLive, after: row, answer, now: moment.now, at: moment.at }
-    if (this.slowMs === 0) {
-      this.#commit(commit)
-      return reply(answer)
     }
-    this.#world.count('slowCommit')
-    const lock: Lock = { waiting: [] }
-    this.#locks.set(request.election, lock)
+  }
+
+  /** Reads that nobody builds upon may see the past. */
+  #read(request: Request): Answer {
+    const staleMs = request.purpose === 'read' ? this.staleMs : 0
+    return evaluate(request, this.ledger.past(request.election, staleMs), this.#moment(request)).answer
+  }
+
+  #moment(request: Request): StoreMoment {
+    return { now: this.now, session: this.sessions.of(request), version: this.ledger.version, at: this.#world.now }
+  }
+
+  #write(request: Request, reply: Reply): void {
+    const { election } = request
+    const before = this.ledger.row(election)
+    const moment = this.#moment(request)
+    const { answer, row: after } = evaluate(request, before, moment)
+    if (!after) return reply(answer)
+    const commit: Commit = { request, before, beforeLive: this.live(election), after, answer, now: moment.now, at: moment.at }
+    this.ledger.begin()
+    if (this.slowMs > 0) return this.#commitLater(commit, reply)
+    this.#commit(commit)
+    reply(answer)
+  }
+
+  #commitLater(commit: Commit, reply: Reply): void {
+    const { request, after, answer } = commit
     const life = this.#life
+    const waiting: (() => void)[] = []
+    this.#world.count('slowCommit')
+    this.#locks.set(request.election, waiting)
     this.#world.in(this.slowMs, () => {
       if (life !== this.#life) return
       this.#locks.delete(request.election)
       // What was begun on a session that has died since is rolled back.
-      if (row.session?.dead) return
-      this.#commit({ ...commit, after: { ...row, writtenAt: this.#world.now } })
-      reply(answer)
-      for (const next of lock.waiting) next()
+      if (!after.session?.dead) {
+        this.#commit({ ...commit, after: { ...after, writtenAt: this.#world.now } })
+        reply(answer)
+      }
+      for (const next of waiting) next()
     })
   }
 
   #commit(commit: Commit): void {
     const { request, before, after } = commit
-    const { election, verb } = request
-    this.#rows.set(election, after)
-    this.#log.push({ election, before, at: this.#world.now })
-    if (this.#log.length > 200) this.#log = this.#log.slice(-100)
-    this.#world.note(
-      'store',
-      `${verb} ${election}`,
-      `${request.holder.slice(-8)} token ${after.fencingToken}${after.freed ? ' freed' : ''}`,
-    )
+    const { election, verb, holder } = request
+    this.ledger.write(election, after)
+    this.#world.note('store', `${verb} ${election}`, `${holder.slice(-8)} token ${after.fencingToken}${after.freed ? ' freed' : ''}`)
     this.committed(commit)
     const freed = after.freed && !before?.freed
     if (freed || before?.holder !== after.holder) this.watchers.tell(election, freed)
   }
 
-  /** Whether the session of a request can still be used. Opens one where there is none. */
-  #sessionServes(request: Request): boolean {
-    const { profile } = this.#plan
-    if (profile !== 'session' && profile !== 'connection') return true
-    const { now } = this
-    const known = this.#sessions.get(request.session)
-    const alive = known && !known.dead && now < known.expiresAt
-    if (profile === 'connection') {
-      // Idle for too long: closed, if a lease hangs on it.
-      const carries = [...this.#rows.values()].some((row) => row.session === known && !row.freed)
-      if (known?.dead || (known && !alive && carries)) {
-        known.dead = true
-        return false
-      }
-      // Anything said on a connection keeps it open.
-      if (known) known.expiresAt = now + request.ttlMs
-      else this.#sessions.set(request.session, { expiresAt: now + request.ttlMs, dead: false })
-      return true
-    }
-    if (request.verb === 'acquire' && !alive) this.#sessions.set(request.session, { expiresAt: now + request.ttlMs, dead: false })
-    const short = known && known.expiresAt - now < request.ttlMs * 0.8
-    if (alive && known && (request.verb === 'renew' || (request.verb === 'acquire' && short))) known.expiresAt = now + request.ttlMs
-    return true
-  }
-
-  /** The session of a process ends. `declared`: while its holders may still believe. */
-  endSessions(prefix: string, declared: boolean): void {
-    for (const [name, session] of this.#sessions) {
-      if (session.dead || !name.startsWith(prefix)) continue
-      session.dead = true
-      for (const [election, row] of this.#rows) {
-        if (row.session !== session) continue
-        if (declared) this.declareLoss(election)
-        this.watchers.tell(election, true)
-      }
+  /** Nobody is served until the function returned is called. */
+  fail(mode: Outage['mode']): () => void {
+    const outage = { mode }
+    this.#outages = [...this.#outages, outage]
+    return () => {
+      this.#outages = this.#outages.filter((other) => other !== outage)
     }
   }
 
-  declareLoss(election: string): void {
-    this.lossAt.set(election, this.#world.now)
-    this.#world.note('store', 'loses', election)
+  /** The process of the store stands still: what arrives waits. Returns how it goes on, in whatever order. */
+  stall(chance: Chance): () => void {
+    const stalled: (() => void)[] = []
+    this.#stalled = stalled
+    return () => {
+      if (stalled.length > 0) this.#world.count('stalled')
+      this.#stalled = undefined
+      for (const handle of chance.shuffled(stalled)) handle()
+    }
   }
 
-  /** The process of the store dies; what was not committed is gone, and so are the last `lost` commits. */
-  crash(lost: number): void {
+  /** Serve well. Who is served slowly already is not helped. */
+  heal(): void {
+    this.#outages = []
+    this.refusal = undefined
+    this.slowMs = 0
+    this.staleMs = 0
+  }
+
+  /** The process of the store dies: what was not committed never is, and nobody is told of changes any more. */
+  die(): void {
     this.#life += 1
     this.#locks.clear()
     this.watchers.clear()
-    const gone = this.#log.splice(Math.max(0, this.#log.length - lost), lost)
-    for (const { election, before } of gone.reverse()) {
-      if (before) this.#rows.set(election, { ...before, writtenAt: this.#world.now })
-      else this.#rows.delete(election)
-      this.declareLoss(election)
-      this.#world.count('lostCommit')
-    }
-    if (this.#plan.profile === 'connection') this.endSessions('', true)
-  }
-
-  /** The wall clock of the store is stepped. */
-  stepWall(ms: number): void {
-    this.#time.stepWall(this.#world.now, ms)
-    for (const [election, row] of this.#rows) {
-      if (ms > 0) this.declareLoss(election)
-      // A lease that would last longer than it may is cut to size.
-      else if (!row.freed) this.#rows.set(election, { ...row, expiresAt: Math.min(row.expiresAt, this.now + row.ttlMs) })
-    }
-  }
-
-  /** An operator deletes the record. */
-  remove(election: string): void {
-    const row = this.#rows.get(election)
-    if (!row) return
-    // A register keeps its chain of versions, and the token with it.
-    if (this.#plan.profile === 'observed') this.#override({ ...row, holder: 'nobody', freed: true }, election)
-    else this.#override(undefined, election)
-  }
-
-  /** An operator gives the lease to somebody who will not renew it. */
-  preempt(election: string, ttlMs: number): void {
-    const row = this.#rows.get(election)
-    if (!row) return
-    const fencingToken = Math.max(row.fencingToken + 1, Math.floor(this.now * 1000))
-    const expiresAt = this.now + ttlMs
-    this.#override(
-      { ...row, holder: 'operator', candidate: 'operator', fencingToken, expiresAt, freed: false, session: undefined },
-      election,
-    )
-  }
-
-  #override(row: Row | undefined, election: string): void {
-    const before = this.#rows.get(election)
-    this.declareLoss(election)
-    this.#versions += 1
-    this.#log.push({ election, before, at: this.#world.now })
-    if (row) this.#rows.set(election, { ...row, version: this.#versions, writtenAt: this.#world.now })
-    else this.#rows.delete(election)
-    this.watchers.tell(election, true)
   }
 }
 

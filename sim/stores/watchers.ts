@@ -67,10 +67,14 @@ export class Watchers {
   #drop(watcher: Watcher, told: boolean): void {
     this.#all.delete(watcher)
     this.#world.count('watchLost')
-    if (told) this.#network.carry(watcher.host, 'down', 'watch lost', undefined, () => watcher.host.deliver(() => watcher.lost()))
+    if (told) this.#carry(watcher, 'watch lost', () => watcher.lost())
   }
 
   #push(watcher: Watcher): void {
-    this.#network.carry(watcher.host, 'down', 'watch', undefined, () => watcher.host.deliver(() => watcher.changed()))
+    this.#carry(watcher, 'watch', () => watcher.changed())
+  }
+
+  #carry({ host }: Watcher, label: string, told: () => void): void {
+    this.#network.carry({ host, way: 'down', label, deliver: () => host.deliver(told) })
   }
 }

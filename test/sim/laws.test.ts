@@ -5,6 +5,7 @@ import { Network } from '../../sim/network.ts'
 import { type Plan, type Profile, planOf } from '../../sim/plan.ts'
 import { Host } from '../../sim/process.ts'
 import { makeClient } from '../../sim/stores/client.ts'
+import { crashStore, removeRecord } from '../../sim/stores/mishaps.ts'
 import { Server } from '../../sim/stores/server.ts'
 import { Watchers } from '../../sim/stores/watchers.ts'
 import { World } from '../../sim/world.ts'
@@ -42,11 +43,11 @@ class Model {
   }
 
   wipe(election: string): void {
-    this.#server.remove(election)
+    removeRecord(this.#server, this.#plan, this.#world.now, election)
   }
 
   restart(): void {
-    this.#server.crash(0)
+    crashStore(this.#server, this.#plan, 0)
   }
 
   async elapse(ms: number): Promise<void> {

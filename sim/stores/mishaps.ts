@@ -1,0 +1,62 @@
+/**
+ * What happens to a store in its life: it is killed, restored from an old copy, its clock is stepped, an operator puts
+ * his hand in. Each takes away only what it declares as lost.
+ */
+
+import type { Plan } from '../plan.ts'
+import type { Row } from './rows.ts'
+import type { Server } from './server.ts'
+
+/** The process of the store dies; what was not committed is gone, and so are the last `lost` commits. */
+export function crashStore(server: Server, plan: Plan, lost: number | 'all'): void {
+  server.die()
+  // A register that counts its versions is level A: it forgets nothing.
+  server.ledger.lose(plan.profile === 'observed' ? 0 : lost)
+  if (plan.profile === 'connection') endSessions(server, '', true)
+}
+
+/** The wall clock of the store is stepped. */
+export function stepStore(server: Server, at: number, ms: number): void {
+  server.time.stepWall(at, ms)
+  const { now, ledger, sessions } = server
+  if (ms > 0) {
+    for (const [election] of ledger.rows) ledger.declareLoss(election)
+    return
+  }
+  // What would last longer than it may is cut to size.
+  ledger.revise((row) => (row.freed ? row : { ...row, expiresAt: Math.min(row.expiresAt, now + row.ttlMs) }))
+  sessions.cut(now)
+}
+
+/** The session of a process ends. `declared`: while its holders may still believe. */
+export function endSessions(server: Server, prefix: string, declared: boolean): void {
+  for (const election of server.sessions.end(prefix)) {
+    if (declared) server.ledger.declareLoss(election)
+    server.watchers.tell(election, true)
+  }
+}
+
+/** An operator deletes the record. */
+export function removeRecord(server: Server, plan: Plan, at: number, election: string): void {
+  const row = server.row(election)
+  // A register keeps its chain of versions, and the token with it.
+  if (row) override(server, at, election, plan.profile === 'observed' ? { ...row, holder: 'nobody', freed: true } : undefined)
+}
+
+/** An operator gives the lease to somebody who will not renew it. */
+export function preempt(server: Server, at: number, election: string, ttlMs: number): void {
+  const row = server.row(election)
+  if (!row) return
+  const fencingToken = Math.max(row.fencingToken + 1, Math.floor(server.now * 1000))
+  const operator = { holder: 'operator', candidate: 'operator', freed: false, session: undefined }
+  override(server, at, election, { ...row, ...operator, fencingToken, expiresAt: server.now + ttlMs })
+}
+
+function override(server: Server, at: number, election: string, row: Row | undefined): void {
+  const { ledger, watchers } = server
+  const { version } = ledger
+  ledger.declareLoss(election)
+  ledger.begin()
+  ledger.write(election, row && { ...row, version, writtenAt: at })
+  watchers.tell(election, true)
+}
