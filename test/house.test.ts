@@ -100,6 +100,19 @@ describe('imports run one way', () => {
     expect(names(wrong)).toEqual([])
   })
 
+  test('metrics and loggers only listen: they know signs, not candidates', () => {
+    const allowed = /^src\/(metrics\/|loggers\/|clock|errors|options)/
+    const typesAllowed = /^src\/(signs|tenure)\.ts$/
+    const wrong = imports.filter(({ from, to, typeOnly }) => {
+      if (!/^src\/(metrics|loggers)\//.test(from) || !to.startsWith('src/')) return false
+      return !allowed.test(to) && !(typeOnly && typesAllowed.test(to))
+    })
+    expect(names(wrong)).toEqual([])
+    expect(
+      names(imports.filter(({ from, to }) => /^src\/(metrics|loggers)\//.test(to) && !/^src\/(metrics|loggers)\//.test(from))),
+    ).toEqual([])
+  })
+
   test('a store does not use the parts of another; what they share is in stores/shared', () => {
     const family = (file: string) => /^src\/stores\/([^/.]+)/.exec(file)?.[1]
     const wrong = imports.filter(({ from, to }) => {
