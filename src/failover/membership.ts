@@ -84,9 +84,13 @@ export class Membership implements Member {
     if (!this.#isJoined) return
     const { bus, clock, election, node } = this.#parts
     const controller = new AbortController()
+    const late = new Promise<never>((_, reject) => {
+      controller.signal.addEventListener('abort', () => reject(controller.signal.reason))
+    })
     const cancel = clock.timer(SAY_MS, () => controller.abort(new Error(`not said within ${SAY_MS} ms`)), false)
     try {
-      await bus.send(encode({ ...message, election, node }), controller.signal)
+      // Not every bus looks at its signal.
+      await Promise.race([bus.send(encode({ ...message, election, node }), controller.signal), late])
     } catch (thrown) {
       if (this.#isJoined) this.#report(thrown)
     } finally {

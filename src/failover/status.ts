@@ -60,7 +60,7 @@ export function sentenceOf(status: Omit<FailoverStatus, 'text'>): string {
 }
 
 function ofPrimary({ primary, lastHeartbeat, suspicion }: Omit<FailoverStatus, 'text'>): string[] {
-  const heard = lastHeartbeat ? `last heard ${seconds(lastHeartbeat.ageMs)} ago` : 'never heard here'
+  const heard = lastHeartbeat ? `last heard ${seconds(lastHeartbeat.ageMs)} ago` : 'not heard yet'
   if (suspicion) {
     const silence = suspicion.reason === 'silent' ? ` for ${seconds(suspicion.silentMs)}` : ''
     return [`${suspicion.primary ?? primary?.id ?? 'the primary'} seems to be ${doubts[suspicion.reason]}${silence}`]

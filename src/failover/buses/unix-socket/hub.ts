@@ -27,7 +27,7 @@ export async function identityOf(path: string): Promise<string | undefined> {
     const { dev, ino, mtimeNs } = await lstat(path, { bigint: true })
     return `${dev}:${ino}:${mtimeNs}`
   } catch (thrown) {
-    if (codeOf(thrown) === 'ENOENT') return undefined
+    if (codeOf(thrown) === 'ENOENT' || codeOf(thrown) === 'ENOTDIR') return undefined
     throw thrown
   }
 }
@@ -172,7 +172,7 @@ async function unlinkIfThere(path: string): Promise<void> {
   try {
     await unlink(path)
   } catch (thrown) {
-    if (codeOf(thrown) !== 'ENOENT') throw thrown
+    if (codeOf(thrown) !== 'ENOENT' && codeOf(thrown) !== 'ENOTDIR') throw thrown
   }
 }
 
