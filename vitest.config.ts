@@ -16,6 +16,7 @@ const servers = ['test/stores/!(file|shared)/**/*.test.ts', 'test/stores/!(memor
 /** Real processes and files: one test file after the other, so that they share the machine with nobody. */
 const processes = [
   'test/cli/**/*.test.ts',
+  'test/operations/promtool.test.ts',
   'test/scenarios/**/*.test.ts',
   'test/stores/{file,shared}/**/*.test.ts',
   'test/stores/file.test.ts',

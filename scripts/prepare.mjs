@@ -41,6 +41,8 @@ const servers = [
     any: true,
     packages: ['libfaketime'],
   },
+  // Not run as a server: its promtool checks the alerts.
+  { name: 'Prometheus', files: ['/usr/bin/promtool'], packages: ['prometheus'] },
   { name: 'iptables', files: ['/usr/sbin/iptables'], packages: ['iptables'] },
 ]
 
