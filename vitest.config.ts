@@ -12,14 +12,20 @@ Map.groupBy ??= (items, keyOf) => {
 }
 
 /** Real servers: mostly they wait, so that two files share the machine. */
-const servers = ['test/stores/!(file|shared)/**/*.test.ts', 'test/stores/!(memory|file).test.ts', 'test/harness/**/*.test.ts']
+const servers = [
+  'test/stores/!(file|sqlite|shared)/**/*.test.ts',
+  'test/stores/!(memory|file|sqlite).test.ts',
+  'test/harness/**/*.test.ts',
+  'test/once/servers.test.ts',
+]
 /** Real processes and files: one test file after the other, so that they share the machine with nobody. */
 const processes = [
   'test/cli/**/*.test.ts',
   'test/operations/promtool.test.ts',
   'test/scenarios/**/*.test.ts',
-  'test/stores/{file,shared}/**/*.test.ts',
-  'test/stores/file.test.ts',
+  'test/once/processes.test.ts',
+  'test/stores/{file,sqlite,shared}/**/*.test.ts',
+  'test/stores/{file,sqlite}.test.ts',
 ]
 const common = { testTimeout: 30_000, hookTimeout: 60_000 }
 
