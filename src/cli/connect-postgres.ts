@@ -1,9 +1,13 @@
-/** `postgres://` for `connect.ts`: the lease rows, through whichever client package the user has. */
+/**
+ * `postgres://` for `connect.ts`: the lease rows, through whichever client package the user has. What the advisory lock
+ * needs of the packages, too, is here.
+ */
 
 import { describeValue, maskSecrets, TenureError } from '../errors.ts'
 import type { LeaseStore } from '../index.ts'
 import { forget } from '../stores/postgres/examine.ts'
 import { ddl, examine, type PgPool, type PostgresClient, type PostgresJs, type PostgresStore, postgres } from '../stores/postgres.ts'
+import type { Examination } from '../stores/shared/examination.ts'
 import type { Address, Connected, Finding } from './connected.ts'
 import { misconfigured, Refusal } from './exit-codes.ts'
 import { importClient } from './import-client.ts'
@@ -24,7 +28,7 @@ export async function openPostgres({ url, own }: Address): Promise<Connected> {
     store,
     where: maskSecrets(url),
     ddl,
-    examine: () => findingsOf(client),
+    examine: () => findingsOf((signal) => examine(client, signal)),
     rehearse: (use) => rehearse(client, store, use),
     async close() {
       await store.close()
@@ -38,36 +42,38 @@ interface Opened {
   end(): Promise<unknown>
 }
 
-interface Pg {
+export interface Pg {
   readonly Pool: new (options: object) => PgPool & { end(): Promise<unknown>; on(event: 'error', listener: () => void): unknown }
 }
 
-type MakePostgresJs = (url: string, options: object) => PostgresJs & { end(options: object): Promise<unknown> }
+export type MakePostgresJs = (url: string, options: object) => PostgresJs & { end(options: object): Promise<void> }
 
 async function clientOf(url: string): Promise<Opened> {
+  const packages = await packageOf('postgres')
+  if ('pg' in packages) return poolOf(packages.pg, url, CONNECTIONS)
+  const client = packages.js(url, { max: CONNECTIONS, connect_timeout: CONNECT_MS / 1000, onnotice: () => {} })
+  return { client, end: () => client.end({ timeout: 1 }) }
+}
+
+/** The client package of the user: pg, or else postgres.js. Where neither is there, the first is what we advise. */
+export async function packageOf(scheme: string): Promise<{ readonly pg: Pg } | { readonly js: MakePostgresJs }> {
   try {
-    return byPg((await importClient('pg', 'postgres')) as Pg | { readonly default: Pg }, url)
+    const package_ = (await importClient('pg', scheme)) as Pg | { readonly default: Pg }
+    return { pg: 'default' in package_ ? package_.default : package_ }
   } catch (thrown) {
     if (!(thrown instanceof Refusal)) throw thrown
-    // The other will do; where neither is there, the first is what we advise.
-    const other = await importClient('postgres', 'postgres').catch(() => {
+    const other = await importClient('postgres', scheme).catch(() => {
       throw thrown
     })
-    return byPostgresJs(other as { readonly default: MakePostgresJs }, url)
+    return { js: (other as { readonly default: MakePostgresJs }).default }
   }
 }
 
-function byPg(package_: Pg | { readonly default: Pg }, connectionString: string): Opened {
-  const { Pool } = 'default' in package_ ? package_.default : package_
-  const pool = new Pool({ connectionString, max: CONNECTIONS, connectionTimeoutMillis: CONNECT_MS, keepAlive: true })
+export function poolOf({ Pool }: Pg, connectionString: string, max: number) {
+  const pool = new Pool({ connectionString, max, connectionTimeoutMillis: CONNECT_MS, keepAlive: true })
   // The store hears of every connection that it has lost; one that nobody uses is no news.
   pool.on('error', () => {})
   return { client: pool, end: () => pool.end() }
-}
-
-function byPostgresJs(package_: { readonly default: MakePostgresJs }, url: string): Opened {
-  const client = package_.default(url, { max: CONNECTIONS, connect_timeout: CONNECT_MS / 1000, onnotice: () => {} })
-  return { client, end: () => client.end({ timeout: 1 }) }
 }
 
 /** A bad option is a bad URL here. */
@@ -103,8 +109,8 @@ const meanings = {
   C: 'leases may vanish while they are held',
 } as const
 
-async function findingsOf(client: PostgresClient): Promise<readonly Finding[]> {
-  const { level, facts, findings } = await examine(client, AbortSignal.timeout(PATIENCE_MS))
+export async function findingsOf(ask: (signal: AbortSignal) => Promise<Examination>): Promise<readonly Finding[]> {
+  const { level, facts, findings } = await ask(AbortSignal.timeout(PATIENCE_MS))
   return [
     { level: 'good', text: facts.map(({ name, value }) => `${name} ${value}`).join(', ') },
     ...findings.map(({ severity, message, advice }): Finding => ({ level: levels[severity], text: `${message}: ${advice}` })),

@@ -7,6 +7,7 @@ import { describeValue } from '../errors.ts'
 import { openEtcd } from './connect-etcd.ts'
 import { decoded, openFile } from './connect-file.ts'
 import { openPostgres } from './connect-postgres.ts'
+import { openPostgresAdvisory } from './connect-postgres-advisory.ts'
 import { openRedis } from './connect-redis.ts'
 import { openSqlite } from './connect-sqlite.ts'
 import type { Address, Connected } from './connected.ts'
@@ -20,6 +21,7 @@ const schemes: Readonly<Record<string, Open>> = {
   etcds: openEtcd,
   postgres: openPostgres,
   postgresql: openPostgres,
+  'postgres-advisory': openPostgresAdvisory,
   sqlite: openSqlite,
   redis: openRedis,
   rediss: openRedis,

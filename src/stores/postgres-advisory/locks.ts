@@ -17,6 +17,7 @@ import { Crew } from './crew.ts'
 import type { Held } from './held.ts'
 import type { Outcome } from './keeper.ts'
 import { listStatement, readStatement } from './statements.ts'
+import { Ttls } from './ttls.ts'
 import { Waiter } from './waiter.ts'
 import { isRefusal } from './wire.ts'
 
@@ -30,8 +31,6 @@ export interface LocksParts {
   readonly blocks: boolean
 }
 
-/** Where no bid has told: the ttl that candidates of this store have by default. */
-const USUAL_TTL_MS = 15_000
 /** Shares of the ttl: a follower's pause, and how long a candidate may take to bid for what it was offered. */
 const RETRY_SHARE = 3
 const OFFER_SHARE = 6
@@ -49,8 +48,7 @@ export class Locks {
   readonly #watches: Watches
   readonly #waiter: Waiter
   readonly #reading: Coalescer<{ readonly election: string }, Answer>
-  /** What each election was last bid for with. */
-  readonly #ttls = new Map<string, number>()
+  readonly #ttls = new Ttls()
   /** Watches of each election. */
   readonly #watching = new Map<string, number>()
   #only: string | undefined
@@ -60,7 +58,7 @@ export class Locks {
     const { clock, store } = parts
     this.#crew = new Crew({
       ...parts,
-      wantedMs: () => this.#ttlMs(Math.max),
+      wantedMs: () => this.#ttls.most,
       needed: () => this.#watching.size > 0,
       deaf: (error) => this.#watches.lost(error),
       lost: (elections) => {
@@ -77,10 +75,9 @@ export class Locks {
     this.#waiter = new Waiter({
       ...parts,
       crew: this.#crew,
-      isWatched: (election) => this.#watching.has(election),
-      watched: () => [...this.#watching.keys()],
-      retryMs: () => share(this.#ttlMs(Math.min), RETRY_SHARE),
-      offerMs: () => share(this.#ttlMs(Math.min), OFFER_SHARE),
+      watched: () => this.#watching,
+      retryMs: () => share(this.#ttls.least, RETRY_SHARE),
+      offerMs: () => share(this.#ttls.least, OFFER_SHARE),
       tell: (election) => this.#watches.tell(election),
     })
     this.#reading = new Coalescer<{ readonly election: string }, Answer>({
@@ -99,10 +96,11 @@ export class Locks {
 
   acquire(bid: Bid, signal: AbortSignal): Promise<Lease | undefined> {
     return this.#during('acquire', async () => {
-      this.#check(bid.election)
+      checkText(this.#parts.store, 'the election', bid.election)
+      this.#serve(bid.election)
       checkText(this.#parts.store, 'the id of the candidate', bid.candidate)
       checkText(this.#parts.store, 'the advert', bid.advert)
-      this.#ttls.set(bid.election, bid.ttlMs)
+      if (this.#ttls.set(bid.election, bid.ttlMs)) this.#waiter.heed()
       for (let look = 1; ; look++) {
         const outcome = await this.#bid(bid, signal)
         if ('won' in outcome) {
@@ -138,7 +136,7 @@ export class Locks {
 
   read(election: string, signal: AbortSignal): Promise<Lease | undefined> {
     return this.#during('read', async () => {
-      this.#check(election)
+      checkText(this.#parts.store, 'the election', election)
       return (await this.#reading.ask({ election }, signal)).lease
     })
   }
@@ -152,9 +150,10 @@ export class Locks {
   }
 
   async watch(election: string, changed: () => void, signal: AbortSignal): Promise<void> {
-    this.#check(election)
+    checkText(this.#parts.store, 'the election', election)
+    this.#serve(election)
     this.#watching.set(election, (this.#watching.get(election) ?? 0) + 1)
-    this.#waiter.watched()
+    this.#waiter.heed()
     try {
       await this.#watches.watch(election, changed, signal)
     } finally {
@@ -198,7 +197,7 @@ export class Locks {
     const byName = new Map(rows.map(([name, ...told]) => [name, told]))
     return requests.map(({ election }) => {
       try {
-        return { lease: standingOf(store, election, byName.get(election) ?? [], this.#ttls.get(election) ?? USUAL_TTL_MS).lease }
+        return { lease: standingOf(store, election, byName.get(election) ?? [], this.#ttls.get(election)).lease }
       } catch (thrown) {
         // One row that is not ours holds up nobody but itself.
         if (thrown instanceof TenureError && requests.length > 1) return undefined
@@ -207,9 +206,9 @@ export class Locks {
     })
   }
 
-  #check(election: string): void {
+  /** One lock is one election. To read is nothing that could go wrong. */
+  #serve(election: string): void {
     const { store, raw } = this.#parts
-    checkText(store, 'the election', election)
     if (raw === null) return
     this.#only ??= election
     if (this.#only === election) return
@@ -217,12 +216,6 @@ export class Locks {
       'store-unfit',
       `${store}: a store with a \`key\` serves one election, here \`${this.#only}\`, and was asked for \`${election}\`. Make a store for each`,
     )
-  }
-
-  #ttlMs(of: (...ttls: number[]) => number): number {
-    let found: number | undefined
-    for (const ttlMs of this.#ttls.values()) found = of(found ?? ttlMs, ttlMs)
-    return found ?? USUAL_TTL_MS
   }
 
   /** What the watches need of a line. */

@@ -19,9 +19,8 @@ export interface WaiterParts {
   readonly raw: string | null
   /** Whether sessions wait at the server; else everything is found by looking. */
   readonly blocks: boolean
-  isWatched(election: string): boolean
   /** The elections that are watched. */
-  watched(): readonly string[]
+  watched(): ReadonlyMap<string, unknown>
   /** The pause between two looks, and the longest that the server is asked to wait, in milliseconds. */
   retryMs(): number
   /** How long a lock is offered, in milliseconds. */
@@ -54,6 +53,7 @@ export class Waiter {
   #running = false
   #cancelPause: (() => void) | undefined
   #cancelLook: (() => void) | undefined
+  #looksAt = 0
 
   constructor(parts: WaiterParts) {
     this.#parts = parts
@@ -61,7 +61,7 @@ export class Waiter {
 
   /** Somebody here has bid in vain. */
   wants(election: string): void {
-    if (!this.#parts.isWatched(election)) return
+    if (!this.#parts.watched().has(election)) return
     this.#wanted.add(election)
     if (this.#parts.blocks && !this.#running) void this.#run()
   }
@@ -96,8 +96,9 @@ export class Waiter {
     this.#hushed.set(election, cancel)
   }
 
-  watched(): void {
-    this.#lookLater()
+  /** Somebody watches, or the durations have changed: the next look is due by now. */
+  heed(): void {
+    if (this.#parts.watched().size > 0) this.#lookLater()
   }
 
   /** The last watch of this election has ended. */
@@ -106,7 +107,7 @@ export class Waiter {
     this.#seen.delete(election)
     this.#giveBack(election)
     this.#hush(election)
-    if (this.#parts.watched().length === 0) this.#stopLooking()
+    if (this.#parts.watched().size === 0) this.#stopLooking()
   }
 
   /** Give up the session that waits; it holds nothing. */
@@ -185,7 +186,7 @@ export class Waiter {
     if (!this.#wanted.delete(election)) return this.#giveBack(election)
     tell(election)
     // Whoever is gone had others, perhaps.
-    if (this.#parts.watched().length > 1) void this.#look()
+    if (this.#parts.watched().size > 1) void this.#look()
     crew.relax()
   }
 
@@ -214,9 +215,12 @@ export class Waiter {
   }
 
   #lookLater(): void {
-    if (this.#cancelLook) return
     const { clock, retryMs } = this.#parts
     const pauseMs = retryMs() * (0.8 + 0.2 * clock.random())
+    const at = clock.mono() + pauseMs
+    if (this.#cancelLook && this.#looksAt <= at) return
+    this.#cancelLook?.()
+    this.#looksAt = at
     this.#cancelLook = clock.timer(pauseMs, () => void this.#look(), false)
   }
 
@@ -230,7 +234,7 @@ export class Waiter {
     const { clock, crew, raw, tell } = this.#parts
     this.#stopLooking()
     const held = crew.elections
-    const names = this.#parts.watched().filter((election) => !held.has(election) && !this.#offers.has(election))
+    const names = [...this.#parts.watched().keys()].filter((election) => !held.has(election) && !this.#offers.has(election))
     try {
       if (names.length > 0 || !crew.beating) {
         const ask = async (signal: AbortSignal) => bounded(signal, (await crew.main(signal)).wire.ask(lookStatement, [arrayOf(names), raw]))
@@ -245,6 +249,6 @@ export class Waiter {
       // The watches are told when the session that hears is lost; until then there is another look, at everything anew.
       this.#seen.clear()
     }
-    if (this.#parts.watched().length > 0) this.#lookLater()
+    if (this.#parts.watched().size > 0) this.#lookLater()
   }
 }
