@@ -259,11 +259,11 @@ export const checks: readonly Check[] = [
       bench.ends(async () => gone.abort())
       let told = 0
       second.watch(bid.election, () => void told++, gone.signal).catch(() => {})
-      await until('it watches', () => told === 1, 3000)
+      await until('it watches', () => told >= 1, 3000)
       await second.acquire(bidFor(bid.election, { ttlMs: 15_000 }), soon())
       await until('it waits', async () => (await waiters(bench)) === 1, 3000)
       await bench.admin.query('SELECT pg_terminate_backend($1)', await holders(bench))
-      await until('it is told', () => told === 2, 3500)
+      await until('it is told', () => told >= 2, 3500)
       equal(await free(bench), false)
       await until('it was given back', () => free(bench), 10_000)
     },
@@ -278,7 +278,7 @@ export const checks: readonly Check[] = [
       const gone = new AbortController()
       let told = 0
       const watch = second.watch(bid.election, () => void told++, gone.signal)
-      await until('it watches', () => told === 1, 3000)
+      await until('it watches', () => told >= 1, 3000)
       await second.acquire(bidFor(bid.election, { ttlMs: 60_000 }), soon())
       await until('it waits', async () => (await waiters(bench)) === 1, 3000)
       gone.abort()

@@ -148,16 +148,16 @@ describe.skipIf(!available)('the lock', () => {
   test('a lock that was given to whoever waits, and that nobody bids for, is given back', async () => {
     const [first, second] = [storeOf(bench), storeOf(bench)]
     const election = fresh()
-    const bid = bidFor(election, { ttlMs: 3000 })
+    const bid = bidFor(election, { ttlMs: 30_000 })
     await first.acquire(bid, calm())
     const gone = new AbortController()
     let told = 0
     const watching = second.watch(election, () => void told++, gone.signal)
-    await until('it watches', () => told === 1)
-    await second.acquire(bidFor(election, { ttlMs: 3000 }), calm())
+    await until('it watches', () => told >= 1)
+    await second.acquire(bidFor(election, { ttlMs: 30_000 }), calm())
     await until('it waits', async () => (await waiters(bench)) === 1)
     await first.release(bid, calm())
-    await until('it is told', () => told === 2)
+    await until('it is told', () => told >= 2)
     expect((await holders(bench)).length).toBe(1)
     await until('it was given back', async () => (await holders(bench)).length === 0)
     gone.abort()
@@ -172,7 +172,7 @@ describe.skipIf(!available)('the lock', () => {
     const gone = new AbortController()
     let told = 0
     const watching = second.watch(election, () => ++told > 1 && gone.abort(), gone.signal)
-    await until('it watches', () => told === 1)
+    await until('it watches', () => told >= 1)
     await second.acquire(bidFor(election), calm())
     await until('it waits', async () => (await waiters(bench)) === 1)
     await first.release(bid, calm())
