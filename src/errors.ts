@@ -22,6 +22,8 @@ export type TenureErrorCode =
   | 'not-held'
   /** A guarded resource has seen a larger fencing token than the one it was given. */
   | 'stale-token'
+  /** Somebody else's run was not done within the time that `runOnce` was to wait. */
+  | 'not-done'
   /** The bus of a failover is down, or could not be spoken on. Nothing depends on it; it is joined again. */
   | 'bus-unreachable'
 

@@ -60,6 +60,9 @@ export function exitCodeOf(error: Pick<TenureError, 'code'>): number {
     case 'listener-failed':
     case 'not-held':
     case 'stale-token':
+    // Of parts that the command does not use.
+    case 'not-done':
+    case 'bus-unreachable':
       return exitCode.internal
     default:
       return error.code satisfies never
