@@ -21,6 +21,8 @@ const servers = [
 /** Real processes and files: one test file after the other, so that they share the machine with nobody. */
 const processes = [
   'test/cli/**/*.test.ts',
+  'test/examples/failover-*.test.ts',
+  'test/failover/buses/!(in-process).test.ts',
   'test/operations/promtool.test.ts',
   'test/scenarios/**/*.test.ts',
   'test/once/processes.test.ts',

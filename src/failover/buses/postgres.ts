@@ -1,7 +1,7 @@
 /**
  * A bus over LISTEN and NOTIFY of Postgres, through a `Pool` of pg or a client of postgres.js. It holds one connection
- * while anybody takes part. Before it says that it is joined it has heard its own voice, because a pooler in between
- * takes a LISTEN and brings nothing.
+ * while anybody takes part. Before it says that it is joined it has heard its own voice. A pooler in between is refused:
+ * it takes a LISTEN and brings nothing.
  */
 
 import { type Clock, systemClock } from '../../clock.ts'
@@ -27,7 +27,7 @@ export interface PgBusClient {
 /** What is used of a client of postgres.js. */
 export interface PostgresJsBusClient {
   unsafe(text: string, values?: string[]): PromiseLike<unknown>
-  listen(channel: string, heard: (payload: string) => void, listening?: () => void): PromiseLike<{ unlisten(): PromiseLike<unknown> }>
+  listen(channel: string, heard: (payload: string) => void, listening?: () => void): PromiseLike<unknown>
 }
 
 export type PostgresBusClient = PgBusPool | PostgresJsBusClient
@@ -41,10 +41,14 @@ export interface PostgresBusOptions {
 
 /** How long the end of a connection may take, in milliseconds. */
 const GOODBYE_MS = 1000
+/** Pause before a link says again what it has not heard. */
+const AGAIN_MS = 500
 /** Begins what a link says to itself. Nobody else reads it. */
 const OWN_VOICE = 'tenure-own-voice:'
 
-/** The client is never closed. Throws a `TenureError` of code `bad-option`. */
+/**
+ * The client is never closed. A client of postgres.js keeps its connection that listens until it is ended.
+ * Throws a `TenureError` of code `bad-option`. */
 export function postgresBus(client: PostgresBusClient, options: PostgresBusOptions = {}): Bus {
   checkKnown(options, { channel: true, clock: true })
   const { channel = 'tenure_failover', clock = systemClock } = options
@@ -52,12 +56,23 @@ export function postgresBus(client: PostgresBusClient, options: PostgresBusOptio
   if (typeof channel !== 'string' || !/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(channel)) {
     throw badOption('channel', 'letters, digits and underscores, at most 63, the first no digit', channel)
   }
-  if (isPostgresJs(client)) return linkedBus({ name: 'postgres', clock, open: (ends) => postgresJsLink(client, channel, clock, ends) })
+  if (isPostgresJs(client)) {
+    const ear = new PostgresJsEar(client, channel)
+    return linkedBus({ name: 'postgres', clock, open: (ends) => new PostgresJsLink(client, ear, clock, ends) })
+  }
   if (!isPool(client)) throw badOption('client', 'a Pool of pg or a client of postgres.js', client)
   return linkedBus({ name: 'postgres', clock, open: (ends) => new PgLink(client, channel, clock, ends) })
 }
 
 const notify = 'SELECT pg_notify($1, $2)'
+const whoAmI = 'SELECT pg_backend_pid() AS pid'
+
+/** A pooler makes up the process that it names; behind it a LISTEN is heard by whoever comes next, or by nobody. */
+function checkDirect(named: unknown, answer: unknown): void {
+  const pid = property(property(property(answer, 'rows'), '0'), 'pid')
+  if (named === undefined || named === null || pid === named) return
+  throw new Error('a pooler stands before the server, so that no LISTEN reaches it: give the bus a client that connects directly')
+}
 
 class PgLink implements Link {
   readonly #channel: string
@@ -65,13 +80,15 @@ class PgLink implements Link {
   readonly #ends: LinkEnds
   readonly #voice: OwnVoice
   #client: PgBusClient | undefined
+  /** A client is asked one thing after the other. */
+  #last: Promise<unknown> = Promise.resolve()
   #isOver = false
 
   constructor(pool: PgBusPool, channel: string, clock: Clock, ends: LinkEnds) {
     this.#channel = channel
     this.#clock = clock
     this.#ends = ends
-    this.#voice = new OwnVoice(clock, ends)
+    this.#voice = new OwnVoice(clock, ends, (text) => this.send(text))
     this.#begin(pool).catch(ends.lost)
   }
 
@@ -85,6 +102,7 @@ class PgLink implements Link {
 
   close(): void {
     this.#isOver = true
+    this.#voice.end()
     const client = this.#client
     this.#client = undefined
     if (!client) return
@@ -97,66 +115,128 @@ class PgLink implements Link {
 
   async #begin(pool: PgBusPool): Promise<void> {
     const client = await pool.connect()
-    // Always listened to: an error that nobody hears would end the process.
-    client.on('error', (error) => this.#ends.lost(error))
-    client.on('end', () => this.#ends.lost(new Error('the connection was closed')))
     // Nothing was done with it: its owner may have it.
     if (this.#isOver) return client.release()
     this.#client = client
+    // Always listened to: an error that nobody hears would end the process.
+    client.on('error', (error) => this.#ends.lost(error))
+    client.on('end', () => this.#ends.lost(new Error('the connection was closed')))
     client.on('notification', ({ channel, payload = '' }) => {
       if (channel === this.#channel) this.#voice.heard(payload)
     })
+    checkDirect(property(client, 'processID'), await this.#query(whoAmI, []))
     await this.#query(`LISTEN "${this.#channel}"`, [])
-    await this.send(this.#voice.text)
+    this.#voice.begin()
   }
 
-  async #query(text: string, values: string[]): Promise<unknown> {
-    if (!this.#client) throw new Error('the connection was closed')
-    return this.#client.query({ text, values })
+  #query(text: string, values: string[]): Promise<unknown> {
+    const ask = async () => {
+      if (!this.#client) throw new Error('the connection was closed')
+      return this.#client.query({ text, values })
+    }
+    const asked = this.#last.then(ask, ask)
+    this.#last = asked
+    return asked
   }
 }
 
-/** postgres.js listens on a connection of its own, which it replaces by itself after a loss; until then it is down. */
-function postgresJsLink(sql: PostgresJsBusClient, channel: string, clock: Clock, ends: LinkEnds): Link {
-  const voice = new OwnVoice(clock, ends)
-  let isOver = false
-  let end: (() => PromiseLike<unknown>) | undefined
-  const send = async (text: string) => void (await sql.unsafe(notify, [channel, text]))
-  const leave = () => {
-    // A connection that is gone has ended its listening with it.
-    end?.().then(undefined, () => {})
-    end = undefined
+/**
+ * The listening of a client of postgres.js: on a connection of its own, which the client replaces by itself after a loss.
+ * What was asked for once cannot be taken back after that, so it is asked for once.
+ */
+class PostgresJsEar {
+  /** Who hears now. */
+  link: { heard(payload: string): void; again(): void } | undefined
+  readonly channel: string
+  readonly #sql: PostgresJsBusClient
+  #listening: Promise<unknown> | undefined
+
+  constructor(sql: PostgresJsBusClient, channel: string) {
+    this.#sql = sql
+    this.channel = channel
   }
-  const begin = async () => {
-    const hearsAgain = () => void send(voice.text).catch(ends.lost)
-    const { unlisten } = await sql.listen(channel, (payload) => !isOver && voice.heard(payload), hearsAgain)
-    end = unlisten
-    if (isOver) leave()
-  }
-  begin().catch(ends.lost)
-  return {
-    send,
-    check: async () => sql.unsafe('SELECT 1'),
-    close() {
-      isOver = true
-      leave()
-    },
+
+  async listen(): Promise<void> {
+    const again = () => this.link?.again()
+    const listening = this.#listening ?? Promise.resolve(this.#sql.listen(this.channel, (payload) => this.link?.heard(payload), again))
+    this.#listening = listening
+    try {
+      await listening
+    } catch (thrown) {
+      if (this.#listening === listening) this.#listening = undefined
+      throw thrown
+    }
   }
 }
 
-/** Tells what a link says to itself from what it hears of others. */
+class PostgresJsLink implements Link {
+  readonly #sql: PostgresJsBusClient
+  readonly #ear: PostgresJsEar
+  readonly #voice: OwnVoice
+
+  constructor(sql: PostgresJsBusClient, ear: PostgresJsEar, clock: Clock, ends: LinkEnds) {
+    this.#sql = sql
+    this.#ear = ear
+    this.#voice = new OwnVoice(clock, ends, (text) => this.send(text))
+    ear.link = { heard: (payload) => this.#voice.heard(payload), again: () => this.#voice.begin() }
+    this.#begin().catch(ends.lost)
+  }
+
+  async send(text: string): Promise<void> {
+    await this.#sql.unsafe(notify, [this.#ear.channel, text])
+  }
+
+  async check(): Promise<void> {
+    await this.#sql.unsafe('SELECT 1')
+  }
+
+  close(): void {
+    this.#ear.link = undefined
+    this.#voice.end()
+  }
+
+  async #begin(): Promise<void> {
+    const rows = await this.#sql.unsafe(whoAmI)
+    checkDirect(property(property(rows, 'state'), 'pid'), { rows })
+    await this.#ear.listen()
+    this.#voice.begin()
+  }
+}
+
+/** Tells what a link says to itself from what it hears of others, and says it until it is heard. */
 class OwnVoice {
-  readonly text: string
+  readonly #text: string
+  readonly #clock: Clock
   readonly #ends: LinkEnds
+  readonly #say: (text: string) => Promise<void>
+  #cancel: (() => void) | undefined
+  #isOver = false
 
-  constructor(clock: Clock, ends: LinkEnds) {
-    this.text = `${OWN_VOICE}${clock.id()}`
+  constructor(clock: Clock, ends: LinkEnds, say: (text: string) => Promise<void>) {
+    this.#text = `${OWN_VOICE}${clock.id()}`
+    this.#clock = clock
     this.#ends = ends
+    this.#say = say
+  }
+
+  begin(): void {
+    if (this.#isOver) return
+    this.#cancel?.()
+    this.#cancel = this.#clock.timer(AGAIN_MS, () => this.begin(), false)
+    this.#say(this.#text).catch(this.#ends.lost)
+  }
+
+  end(): void {
+    this.#isOver = true
+    this.#cancel?.()
   }
 
   heard(payload: string): void {
-    if (payload === this.text) this.#ends.up()
-    else if (!payload.startsWith(OWN_VOICE)) this.#ends.heard(payload)
+    if (payload === this.#text) {
+      if (this.#cancel) this.#ends.up()
+      this.#cancel?.()
+      this.#cancel = undefined
+    } else if (!payload.startsWith(OWN_VOICE)) this.#ends.heard(payload)
   }
 }
 
