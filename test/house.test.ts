@@ -71,6 +71,8 @@ const mayUse: Readonly<Record<string, readonly string[]>> = {
   election: ['timing'],
   timing: [],
   failover: ['failover/bus', 'failover/events', 'failover/failover', 'failover/settings', 'failover/status'],
+  once: ['errors', 'lead', 'options', 'once/run', 'store', 'tenure'],
+  gates: ['candidate', 'options', 'tenure'],
   fence: ['errors'],
   errors: [],
   clock: [],
@@ -90,6 +92,11 @@ describe('imports run one way', () => {
 
   test('every core module has its place', () => {
     expect(sources.filter((file) => isCore(file) && !(file.slice(4, -3) in mayUse))).toEqual([])
+  })
+
+  test('runOnce stands on the core, and on no store', () => {
+    const wrong = imports.filter(({ from, to }) => from.startsWith('src/once/') && !/^src\/([^/]+|once\/[^/]+)\.ts$/.test(to))
+    expect(names(wrong)).toEqual([])
   })
 
   test('stores know leases, errors and the clock, and nothing else of the core', () => {

@@ -1,0 +1,60 @@
+/**
+ * Gates: run something only where a candidate leads, and say who leads where it does not. They ask the candidate at each
+ * call and keep nothing. A gate is asked once, at the entry: what goes on for longer looks at its tenure.
+ */
+
+import type { Candidate } from './candidate.ts'
+import { checkMethods, checkType } from './options.ts'
+import type { Tenure } from './tenure.ts'
+
+/**
+ * A function that does what `fn` does while the candidate leads, and nothing otherwise (it returns `undefined`). `fn` gets
+ * the tenure, then the arguments of the call: made for the handlers of schedulers and queues.
+ */
+export function onlyLeader<Args extends readonly unknown[], R>(
+  candidate: Candidate,
+  fn: (tenure: Tenure, ...args: Args) => R,
+): (...args: Args) => R | undefined {
+  checkCandidate(candidate)
+  checkType('fn', fn ?? null, 'function', 'a function')
+  return (...args) => {
+    const { tenure } = candidate
+    return tenure && fn(tenure, ...args)
+  }
+}
+
+/** What a process that does not lead answers over HTTP, whatever serves it. */
+export interface Refusal {
+  readonly status: 503
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: {
+    readonly error: 'not-leader'
+    readonly election: string
+    /** The id of the candidate that leads, as far as is known; null where nobody is known to. */
+    readonly leader: string | null
+    /** What the leader advertises, e.g. its URL. */
+    readonly address: string | null
+  }
+}
+
+/**
+ * `undefined` while the candidate leads; otherwise the answer to give: 503 with who leads, and where. What is known of
+ * the leader may be old: who follows the address may be sent on.
+ */
+export function refusal(candidate: Candidate): Refusal | undefined {
+  checkCandidate(candidate)
+  if (candidate.isLeader) return undefined
+  const { election, leader } = candidate
+  // It may know of itself as leader for a moment longer than it is one.
+  const other = leader?.isMe ? undefined : leader
+  return {
+    status: 503,
+    headers: { 'retry-after': '1', 'cache-control': 'no-store' },
+    body: { error: 'not-leader', election, leader: other?.candidate ?? null, address: other?.advert ?? null },
+  }
+}
+
+function checkCandidate(candidate: unknown): void {
+  // By its looks: there may be two copies of a package.
+  checkMethods('candidate', candidate, ['start', 'stop', 'stepDown'])
+}
