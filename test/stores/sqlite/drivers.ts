@@ -51,3 +51,8 @@ export const drivers: readonly Driver[] = [
     open: (file, readonly = false) => new (Better as Make)(file, { readonly }),
   },
 ]
+
+/** By Node's own SQLite, where it has one, else by libsql: what the actors use. */
+export function openAny(file: string): Opened {
+  return (drivers.find(({ name, available }) => name === 'node:sqlite' && available) ?? libsql).open(file)
+}
