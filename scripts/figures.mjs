@@ -1,6 +1,6 @@
 /**
  * `npm run figures -- [name [part...]]`: what is measured, and asserted nowhere. Without a name: all that needs no
- * server. With `all`: everything there is, which takes an hour. Measure on a machine that does nothing else.
+ * server. With `all`: everything there is, which takes two hours. Measure on a machine that does nothing else.
  */
 
 import { readdirSync } from 'node:fs'
@@ -12,6 +12,7 @@ const figures = {
   core: [bundled, 'bench/core.ts'],
   file: [bundled, 'bench/stores/file.ts'],
   run: [join(root, 'scripts', 'rounds.mjs')],
+  peers: [join(root, 'bench', 'peers', 'run.mjs')],
 }
 for (const name of readdirSync(join(root, 'bench', 'stores')).map((file) => file.replace(/\.ts$/, ''))) {
   if (name !== 'shared') figures[name] ??= [bundled, `bench/stores/${name}.ts`]
