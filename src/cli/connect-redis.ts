@@ -142,21 +142,28 @@ async function rehearse<T>(client: RedisClient, options: RedisOptions, use: (sto
   const keyPrefix = `${options.keyPrefix ?? ''}tenure:=doctor:`
   const store = opened(client, { ...options, keyPrefix })
   const elections = new Set<string>()
-  try {
-    return await use({
-      ...store,
-      acquire(bid, signal) {
-        elections.add(bid.election)
-        return store.acquire(bid, signal)
-      },
-    })
-  } finally {
-    await store.close?.()
-    await remove(
-      client,
-      [...elections].flatMap((election) => Object.values(keysOf(keyPrefix, election))),
-    )
+  const leftovers = () => [...elections].flatMap((election) => Object.values(keysOf(keyPrefix, election)))
+  const counting: LeaseStore = {
+    ...store,
+    acquire(bid, signal) {
+      elections.add(bid.election)
+      return store.acquire(bid, signal)
+    },
   }
+  const clean = async () => {
+    await store.close?.()
+    await remove(client, leftovers())
+  }
+  let result: T
+  try {
+    result = await use(counting)
+  } catch (thrown) {
+    // Why it failed is what matters; the same may be true of the removal.
+    await clean().catch(() => {})
+    throw thrown
+  }
+  await clean()
+  return result
 }
 
 async function remove(client: RedisClient, keys: readonly string[]): Promise<void> {
