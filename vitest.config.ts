@@ -13,6 +13,7 @@ Map.groupBy ??= (items, keyOf) => {
 
 /** Real servers: mostly they wait, so that two files share the machine. */
 const servers = [
+  'test/failover/buses/{postgres,redis}.test.ts',
   'test/stores/!(file|sqlite|shared)/**/*.test.ts',
   'test/stores/!(memory|file|sqlite).test.ts',
   'test/harness/**/*.test.ts',
@@ -22,7 +23,7 @@ const servers = [
 const processes = [
   'test/cli/**/*.test.ts',
   'test/examples/failover-*.test.ts',
-  'test/failover/buses/!(in-process).test.ts',
+  'test/failover/buses/{processes,unix-socket}.test.ts',
   'test/operations/promtool.test.ts',
   'test/scenarios/**/*.test.ts',
   'test/once/processes.test.ts',

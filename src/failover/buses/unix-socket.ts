@@ -50,6 +50,9 @@ class UnixLink implements Link {
   /** Who takes part through the process that listens. */
   #hosts: readonly string[] = []
   #pong: (() => void) | undefined
+  /** Texts that have not been passed on yet, by number. */
+  readonly #sending = new Map<number, { resolve(): void; reject(thrown: unknown): void }>()
+  #sent = 0
   #isOver = false
 
   constructor(path: string, clock: Clock, ends: LinkEnds) {
@@ -59,9 +62,18 @@ class UnixLink implements Link {
     this.#begin()
   }
 
-  async send(text: string): Promise<void> {
-    if (!this.#socket) throw new Error('not connected')
-    await writeLine(this.#socket, { text })
+  /** Resolves when it has been passed on: who listens may be this process, and about to end. */
+  send(text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      if (!this.#socket) return reject(new Error('not connected'))
+      this.#sent += 1
+      const number = this.#sent
+      this.#sending.set(number, { resolve, reject })
+      writeLine(this.#socket, { text, number }).catch((thrown: unknown) => {
+        this.#sending.delete(number)
+        reject(thrown)
+      })
+    })
   }
 
   present(names: readonly string[]): void {
@@ -151,6 +163,8 @@ class UnixLink implements Link {
     this.#socket = socket
     socket.on('close', () => {
       this.#socket = undefined
+      for (const { reject } of this.#sending.values()) reject(new Error('the connection was closed'))
+      this.#sending.clear()
       if (this.#isOver) return
       // With the process that listened, all who took part through it are gone.
       for (const name of this.#hosts) if (!this.#names.includes(name)) this.#ends.closed(name)
@@ -161,12 +175,15 @@ class UnixLink implements Link {
     this.#ends.up()
   }
 
-  #heard(socket: Socket, { hosts, text, closed, ping }: Words): void {
+  #heard(socket: Socket, { hosts, text, number, closed, ping }: Words): void {
     if (socket !== this.#socket) return
     if (hosts) this.#hosts = hosts
     if (text !== undefined) this.#ends.heard(text)
     if (closed !== undefined) this.#ends.closed(closed)
     if (ping !== undefined) this.#pong?.()
+    if (number === undefined) return
+    this.#sending.get(number)?.resolve()
+    this.#sending.delete(number)
   }
 
   #introduce(): void {

@@ -115,7 +115,7 @@ export class Hub {
     this.#say(socket, { hosts: this.#hosts })
   }
 
-  #heard(socket: Socket, { names, text, ping }: Words): void {
+  #heard(socket: Socket, { names, text, number, ping }: Words): void {
     if (names) {
       const gone = this.#peers.get(socket)?.filter((name) => !names.includes(name)) ?? []
       this.#peers.set(socket, names)
@@ -125,6 +125,7 @@ export class Hub {
     if (text === undefined) return
     if (isOversized(text)) this.#parts.ignored('oversized')
     else this.#tell({ text })
+    if (number !== undefined) this.#say(socket, { number })
   }
 
   #gone(socket: Socket): void {
@@ -164,7 +165,8 @@ export class Hub {
     this.#isOver = true
     this.#cancelLook()
     this.#server.close()
-    for (const socket of this.#peers.keys()) socket.destroy()
+    // What has been said to them is still brought to them.
+    for (const socket of this.#peers.keys()) socket.destroySoon()
   }
 }
 

@@ -13,6 +13,8 @@ export interface Words {
   /** The listener: who takes part through its own process. Comes first, and shows that it lives. */
   readonly hosts?: readonly string[]
   readonly text?: string
+  /** Those who connect: number of this text. The listener: the text of this number has been passed on. */
+  readonly number?: number
   /** The listener: this one's connection has ended. */
   readonly closed?: string
   /** Both: are you there, and yes. */
@@ -88,11 +90,12 @@ function parse(line: string): Words | undefined {
 
 function isWords(value: unknown): value is Words {
   if (typeof value !== 'object' || value === null) return false
-  const { names, hosts, text, closed, ping } = value as Record<string, unknown>
+  const { names, hosts, text, number, closed, ping } = value as Record<string, unknown>
   const isList = (list: unknown) => list === undefined || (Array.isArray(list) && list.length <= 100 && list.every(isName))
   const isText = (one: unknown) => one === undefined || typeof one === 'string'
   if (!isList(names) || !isList(hosts) || !isText(text) || !isText(closed)) return false
-  return (ping === undefined || typeof ping === 'number') && [names, hosts, text, closed, ping].some((one) => one !== undefined)
+  const isNumber = (one: unknown) => one === undefined || typeof one === 'number'
+  return isNumber(number) && isNumber(ping) && [names, hosts, text, number, closed, ping].some((one) => one !== undefined)
 }
 
 function isName(name: unknown): boolean {
