@@ -16,7 +16,7 @@ export function ensureInstalled() {
   if (major < 20 || (major === 20 && minor < 19)) fail(`Node 20.19 or later is needed, this is ${process.version}`)
   const installed = join(root, 'node_modules', '.package-lock.json')
   if (existsSync(installed) && statSync(installed).mtimeMs >= statSync(join(root, 'package-lock.json')).mtimeMs) return
-  say('Installing the dependencies (about ten seconds) ...')
+  say('Installing the dependencies (a minute at most) ...')
   run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'])
 }
 
