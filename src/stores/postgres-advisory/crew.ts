@@ -231,15 +231,14 @@ export class Crew {
     const { wire } = keeper
     if (!this.#keepers.has(keeper)) return
     const useless = wire.over !== undefined || wire.late
+    if (wire.over && !this.#mourned.has(keeper)) {
+      this.#mourned.add(keeper)
+      // First of all: whoever leads on it asks, is refused, and has ended before anybody else can be told.
+      this.#parts.lost(keeper.elections)
+    }
     if (useless && this.#main === keeper) {
       this.#main = undefined
       this.#parts.deaf(wire.over ?? new TenureError('store-unreachable', `${this.#parts.store}: the server does not answer`))
-    }
-    if (wire.over && !this.#mourned.has(keeper)) {
-      this.#mourned.add(keeper)
-      const { elections } = keeper
-      if (wire.ended) keeper.forget()
-      this.#parts.lost(elections)
     }
     if (wire.ended) {
       this.#keepers.delete(keeper)

@@ -140,7 +140,11 @@ export class Keeper {
     } catch (thrown) {
       // The row is out of reach; the lock is what counts.
       if (!isRefusal(thrown)) throw thrown
-      await this.wire.ask(unlockStatement, values)
+      await this.wire.ask(unlockStatement, values).catch((again: unknown) => {
+        // Then the end of the session has to free it.
+        this.wire.doom(again)
+        throw again
+      })
     }
     for (const { holder } of holds) this.#holds.delete(holder)
     this.#parts.changed()

@@ -176,7 +176,7 @@ export class Locks {
   async #bid(bid: Bid, signal: AbortSignal): Promise<Outcome> {
     signal.throwIfAborted()
     const known = this.#crew.of(bid.holder)
-    if (known) return known.bid(bid, signal)
+    if (known && !known.wire.over) return known.bid(bid, signal)
     const offered = this.#waiter.take(bid.election)
     if (!offered) return (await this.#crew.main(signal)).bid(bid, signal)
     // Whatever becomes of the caller, the lock is held, or given back.

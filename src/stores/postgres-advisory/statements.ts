@@ -168,12 +168,26 @@ export const lookStatement: Statement = {
 SELECT b.name, k.pid::text FROM unnest($1::text[]) AS b(name) LEFT JOIN locks k ON k.id = ${lockOf('b.name', '$2')}`,
 }
 
-/** Takes a name, the raw key, and how long to wait in milliseconds. Answers when this session has the lock. */
+/** What the session will wait for. Takes a name, the raw key, and how long to wait in milliseconds. */
+export const aimStatement: Statement = {
+  name: 'tenure_advisory_aim',
+  text: `SELECT set_config('tenure.lock', ${lockOf('$1::text', '$2')}::text, false), set_config('tenure.wait_ms', $3, false)`,
+}
+
+/** Answers when this session was given the lock, or has waited long enough: an error would fill the log of the server. */
 export const waitStatement: Statement = {
   name: 'tenure_advisory_wait',
-  text: `WITH ${locks}, wanted AS MATERIALIZED (SELECT ${lockOf('$1::text', '$2')} AS id)
-SELECT CASE WHEN EXISTS (SELECT FROM locks k WHERE k.id = wanted.id AND k.mine) THEN ''
-  WHEN set_config('lock_timeout', $3::text, true) IS NOT NULL THEN pg_advisory_lock(wanted.id)::text END FROM wanted`,
+  text: `DO $$ BEGIN
+  PERFORM set_config('lock_timeout', current_setting('tenure.wait_ms'), true);
+  PERFORM pg_advisory_lock(current_setting('tenure.lock')::bigint);
+EXCEPTION WHEN lock_not_available OR deadlock_detected THEN NULL;
+END $$`,
+}
+
+/** Gives a row if this session has what it waited for. */
+export const givenStatement: Statement = {
+  name: 'tenure_advisory_given',
+  text: `WITH ${locks} SELECT 'given' FROM locks k WHERE k.mine AND k.id = current_setting('tenure.lock')::bigint`,
 }
 
 export const listStatement: Statement = {

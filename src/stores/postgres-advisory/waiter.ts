@@ -6,12 +6,11 @@
  */
 
 import type { Clock } from '../../clock.ts'
-import { sqlState } from '../postgres/failures.ts'
 import { arrayOf } from '../postgres/rows.ts'
 import { bounded, within } from '../shared/bounded.ts'
 import type { Crew } from './crew.ts'
 import type { Keeper } from './keeper.ts'
-import { lookStatement, waitStatement } from './statements.ts'
+import { aimStatement, givenStatement, lookStatement, waitStatement } from './statements.ts'
 
 export interface WaiterParts {
   readonly clock: Clock
@@ -154,16 +153,16 @@ export class Waiter {
     try {
       const keeper = await this.#session()
       if (!keeper) return false
+      await keeper.wire.ask(aimStatement, [election, raw, String(retryMs)])
       if (!this.#wanted.has(election)) return true
       this.#blockedFor = election
-      await keeper.wire.ask(waitStatement, [election, raw, String(retryMs)], retryMs + crew.lateMs)
-      this.#blockedFor = undefined
-      this.#given(election, keeper)
+      await keeper.wire.ask(waitStatement, [], retryMs + crew.lateMs)
+      if ((await keeper.wire.ask(givenStatement, [])).length > 0) this.#given(election, keeper)
       return true
-    } catch (thrown) {
-      // Whatever it was, the candidates go on by themselves; a server that is away is told to them by their own calls.
+    } catch {
+      // The candidates go on by themselves, and a server that is away is told to them by their own calls.
       if (this.#keeper?.wire.over) this.#keeper = undefined
-      return sqlState(thrown) === '55P03'
+      return false
     } finally {
       this.#blockedFor = undefined
     }
@@ -179,6 +178,7 @@ export class Waiter {
 
   #given(election: string, keeper: Keeper): void {
     const { clock, crew, offerMs, tell } = this.#parts
+    this.#blockedFor = undefined
     if (this.#keeper === keeper) this.#keeper = undefined
     const cancel = clock.timer(offerMs(), () => this.#giveBack(election), false)
     this.#offers.set(election, { keeper, cancel })

@@ -21,6 +21,7 @@ const meanings: Readonly<Record<string, { readonly code: TenureErrorCode; readon
   '42809': { code: 'store-unfit', advice: 'tenure_lease is not a table: rename it, or use another schema' },
   '42P10': { code: 'store-unfit', advice: 'The table tenure_lease has lost its primary key' },
   '25006': { code: 'store-unfit', advice: 'The server is a standby, or default_transaction_read_only is on: connect to the primary' },
+  '53200': { code: 'store-unreachable', advice: 'For many advisory locks raise max_locks_per_transaction' },
   '55P03': { code: 'store-unreachable', advice: 'Somebody else keeps the row locked' },
 }
 

@@ -138,7 +138,7 @@ describe.skipIf(!available)('connections', () => {
     ends.push(() => proxy.close())
     const program = await bundled('../postgres-advisory/ending')
     const running = promisify(execFile)(process.execPath, [program, 'pg', String(proxy.port), 'dead', 'slowly'], { timeout: 28_000 })
-    await until('it stands', async () => (await holders(bench)).length > 0)
+    await new Promise((resolve) => running.child.stdout?.once('data', resolve))
     proxy.halfOpen()
     running.child.stdin?.write('\n')
     expect((await running).stdout).toBe('led\nstopped\n')

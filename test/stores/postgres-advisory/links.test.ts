@@ -6,7 +6,8 @@ import { available, Bench, bidFor, calm, fresh, holders, storeOf, waiters } from
 
 const ttlMs = 6000
 
-describe.skipIf(!available)('links, sessions and servers that fail', () => {
+// A server is killed and comes back, leases run out: a busy machine takes its time.
+describe.skipIf(!available)('links, sessions and servers that fail', { timeout: 120_000 }, () => {
   const bench = Bench.use()
   let proxy: TcpProxy | undefined
   const candidates: Candidate[] = []
