@@ -25,8 +25,8 @@ const FULL = 2
 const SHORTEST_PAUSE_MS = 1
 const LONGEST_PAUSE_MS = 20
 
-/** As a table, so that a prepared statement tells it anew each time; as a PRAGMA it is fixed when it is prepared. */
-const synchronousSql = 'SELECT synchronous AS a FROM pragma_synchronous'
+/** As tables, so that a prepared statement tells them anew each time; a PRAGMA is fixed when it is prepared. */
+const settingsSql = 'SELECT t.timeout AS a, s.synchronous AS b FROM pragma_busy_timeout AS t, pragma_synchronous AS s'
 
 export class Connection {
   readonly #db: SqliteDatabase
@@ -56,12 +56,19 @@ export class Connection {
 
   /** Run a task between BEGIN and COMMIT; nothing of it has happened where this throws, unless the disk failed. */
   write<T>(limits: Limits, task: () => T): Promise<T> {
-    return this.#patiently(limits, () => this.#borrowed(() => this.#durably(() => this.#transaction('BEGIN IMMEDIATE', task))))
+    return this.#patiently(limits, () => this.#borrowed((synchronous) => this.#written(synchronous, task)))
   }
 
   /** Look at one state of the database. Waits for no writer, and holds none up. */
   read<T>(limits: Limits, task: () => T): Promise<T> {
     return this.#patiently(limits, () => this.glance(task))
+  }
+
+  /** Look, and where that gives no answer, write; anew for each try. */
+  ask<T>(limits: Limits, look: () => T | undefined, write: () => T): Promise<T> {
+    return this.#patiently(limits, () =>
+      this.#borrowed((synchronous) => this.#transaction('BEGIN', look) ?? this.#written(synchronous, write)),
+    )
   }
 
   /** As `read`, but once, at once. Throws what the driver throws. */
@@ -130,47 +137,45 @@ export class Connection {
     })
   }
 
-  /** Without waiting for locks, for as long as a task takes. */
-  #borrowed<T>(task: () => T): T {
+  /** In the right file, and without waiting for locks, for as long as a task takes. It is told what `synchronous` is. */
+  #borrowed<T>(task: (synchronous: number) => T): T {
     this.#checkOpen()
-    // The first thing to ask, and of no table: whatever is locked, this is not.
-    const [timeout] = this.#db.prepare('PRAGMA busy_timeout').all().map(rowOf)[0] ?? []
-    if (timeout === '0') return task()
+    this.#checkPlace()
+    const [[timeout, synchronous] = []] = this.all(settingsSql)
+    if (timeout === '0') return task(Number(synchronous))
     this.exec('PRAGMA busy_timeout = 0')
     try {
-      return task()
+      return task(Number(synchronous))
     } finally {
       this.exec(`PRAGMA busy_timeout = ${timeout}`)
     }
   }
 
-  /** Every commit on disk before it is answered, for as long as a task takes. */
-  #durably<T>(task: () => T): T {
-    const before = Number(this.all(synchronousSql)[0]?.[0])
-    if (before >= FULL) return task()
-    this.exec('PRAGMA main.synchronous = FULL')
+  /** One transaction that is on disk before it is answered, whatever the connection was told. */
+  #written<T>(synchronous: number, task: () => T): T {
+    const weak = synchronous < FULL
+    if (weak) this.exec('PRAGMA main.synchronous = FULL')
     try {
-      return task()
+      const result = this.#transaction('BEGIN IMMEDIATE', task)
+      // Moved meanwhile: nobody will ever see what was written.
+      this.#checkPlace()
+      return result
     } finally {
-      this.exec(`PRAGMA main.synchronous = ${before}`)
+      if (weak) this.exec(`PRAGMA main.synchronous = ${synchronous}`)
     }
   }
 
   #transaction<T>(begin: string, task: () => T): T {
-    this.#checkPlace()
     // Not as prepared statements: libsql never ends one that has met a lock, and the connection never commits again.
     this.exec(begin)
-    let result: T
     try {
-      result = task()
+      const result = task()
       this.exec('COMMIT')
+      return result
     } catch (thrown) {
       this.#rollBack()
       throw thrown
     }
-    // Moved meanwhile: nobody will ever see what was written.
-    this.#checkPlace()
-    return result
   }
 
   #rollBack(): void {

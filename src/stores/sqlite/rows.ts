@@ -18,10 +18,15 @@ export interface LeaseRow {
   readonly clock: string
 }
 
-/** Of many elections: takes an array of names as JSON. Everything comes as text, so that no number is ever rounded. */
-export const lookSql = `SELECT l.name AS a, l.holder AS b, l.candidate AS c, l.advert AS d, CAST(l.token AS TEXT) AS e,
-  CAST(l.ttl_ms AS TEXT) AS f, CAST(l.acquired_at AS TEXT) AS g, CAST(l.expires_at AS TEXT) AS h, l.clock AS i, CAST(l.format AS TEXT) AS j
-FROM json_each(?) AS n CROSS JOIN main.tenure_lease AS l ON l.name = n.value`
+/** Everything comes as text, so that no number is ever rounded. */
+const told = `l.name AS a, l.holder AS b, l.candidate AS c, l.advert AS d, CAST(l.token AS TEXT) AS e, CAST(l.ttl_ms AS TEXT) AS f,
+  CAST(l.acquired_at AS TEXT) AS g, CAST(l.expires_at AS TEXT) AS h, l.clock AS i, CAST(l.format AS TEXT) AS j`
+
+/** Takes a name. */
+export const lookOneSql = `SELECT ${told} FROM main.tenure_lease AS l WHERE l.name = ?`
+
+/** Takes an array of names as JSON. */
+export const lookSql = `SELECT ${told} FROM json_each(?) AS n CROSS JOIN main.tenure_lease AS l ON l.name = n.value`
 
 /** What a row tells, or `'foreign'` where it is not ours to judge. */
 export function leaseRowOf(row: Row): LeaseRow | 'foreign' {

@@ -4,7 +4,7 @@
  */
 
 import { createRequire } from 'node:module'
-import { fileURLToPath } from 'node:url'
+import { join } from 'node:path'
 import type { SqliteDatabase } from '../../../src/stores/sqlite.ts'
 
 export type Opened = SqliteDatabase & { close(): unknown }
@@ -31,7 +31,7 @@ function loaded<T>(load: () => T): T | undefined {
 const Libsql: Make = require('libsql')
 const inNode = loaded(() => (require('node:sqlite') as { readonly DatabaseSync: Make }).DatabaseSync)
 const Better = loaded(() => {
-  const found = createRequire(fileURLToPath(new URL('../../clients/package.json', import.meta.url)))('better-sqlite3') as Make
+  const found = createRequire(join(process.cwd(), 'test', 'clients', 'package.json'))('better-sqlite3') as Make
   // The binary is loaded only now.
   new found(':memory:').close()
   return found

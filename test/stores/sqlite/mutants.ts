@@ -23,15 +23,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a refused bid asks for the write lock all the same',
     file: at('leases'),
-    find: "const asking = bids.filter(({ election }) => verdicts.get(election) === 'ask')",
-    replace: 'const asking = bids',
+    find: "return [...seen.values()].includes('ask') ? undefined : none",
+    replace: 'return undefined',
     caughtBy: 'a refused bid and a look wait for no writer, and write nothing',
   },
   {
     name: 'a look is a write',
     file: at('connection'),
-    find: "return this.#borrowed(() => this.#transaction('BEGIN', task))",
-    replace: "return this.#borrowed(() => this.#transaction('BEGIN IMMEDIATE', task))",
+    find: "this.#transaction('BEGIN', look)",
+    replace: "this.#transaction('BEGIN IMMEDIATE', look)",
     caughtBy: 'a refused bid and a look wait for no writer, and write nothing',
   },
   {
@@ -161,8 +161,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'SQLite waits for locks by itself',
     file: at('connection'),
-    find: "if (timeout === '0') return task()",
-    replace: 'if (timeout !== undefined) return task()',
+    find: "if (timeout === '0') return",
+    replace: 'if (timeout !== undefined) return',
     caughtBy: 'nothing ever waits inside SQLite, every commit is durable, and settings are put back',
   },
   {
@@ -175,8 +175,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'commits are as durable as the connection happens to be',
     file: at('connection'),
-    find: 'if (before >= FULL) return task()',
-    replace: 'if (before >= 0) return task()',
+    find: 'const weak = synchronous < FULL',
+    replace: 'const weak = synchronous < 0',
     caughtBy: 'nothing ever waits inside SQLite, every commit is durable, and settings are put back',
   },
   {
@@ -232,8 +232,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'the file is not looked for after the commit',
     file: at('connection'),
-    find: '    this.#checkPlace()\n    return result',
-    replace: '    return result',
+    find: '      this.#checkPlace()\n      return result',
+    replace: '      return result',
     caughtBy: 'a file that is replaced in the middle of a bid makes no leader',
   },
   {
