@@ -1,0 +1,80 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { type Instance, Site } from './failover-http.ts'
+
+let site: Site
+beforeEach(async () => {
+  site = new Site(2000)
+  await site.open(2)
+})
+afterEach(() => site.close())
+
+/** While a client writes, do this to the primary. Resolves with it, and how long nobody served. */
+async function lose(how: (primary: Instance) => void): Promise<{ readonly primary: Instance; readonly gapMs: number }> {
+  const primary = await site.primary()
+  for (const instance of site.instances) if (!instance.hasEnded) await site.ready(instance)
+  site.write()
+  await site.servedBy((port) => port === primary.port, 0)
+  const at = performance.now()
+  how(primary)
+  const gapMs = (await site.servedBy((port) => port !== primary.port, at)) - at
+  // Some more, so that what follows is seen as well.
+  const { length } = site.acknowledged
+  while (site.acknowledged.length < length + 20) await site.servedBy(() => true, performance.now())
+  await site.rest()
+  return { primary, gapMs }
+}
+
+async function expectNothingLost(): Promise<void> {
+  const kept = await site.notes()
+  expect(site.acknowledged.filter(({ id }) => !kept.has(id))).toEqual([])
+  expect(site.acknowledged.length).toBeGreaterThan(20)
+  const tokens = site.acknowledged.map(({ fencingToken }) => fencingToken)
+  expect(tokens).toEqual([...tokens].sort((a, b) => a - b))
+}
+
+describe('the HTTP example: no acknowledged write is lost', () => {
+  test('when the primary is killed', async () => {
+    const { primary, gapMs } = await lose(({ process }) => process.kill('SIGKILL'))
+    await expectNothingLost()
+    // Felt, not waited for.
+    expect(gapMs).toBeLessThan(1900)
+    expect(await site.primary()).not.toBe(primary)
+  })
+
+  test('when it is frozen, and when it is thawed', async () => {
+    const { primary, gapMs } = await lose(({ process }) => process.kill('SIGSTOP'))
+    expect(gapMs).toBeGreaterThan(500)
+    site.write()
+    primary.process.kill('SIGCONT')
+    const { length } = site.acknowledged
+    while (site.acknowledged.length < length + 50) await site.servedBy(() => true, performance.now())
+    await site.rest()
+    await expectNothingLost()
+    expect(await site.primary()).not.toBe(primary)
+  })
+
+  test('when it is shut down gracefully', async () => {
+    const { primary } = await lose(({ process }) => process.kill('SIGTERM'))
+    await primary.end('SIGTERM')
+    expect(primary.process.exitCode).toBe(0)
+    await expectNothingLost()
+    const other = site.instances.find((instance) => instance !== primary)
+    expect(other?.output).toContain('(announced)')
+  })
+
+  test('when all of it happens, again and again', { timeout: 90_000 }, async () => {
+    const signals = ['SIGKILL', 'SIGTERM', 'SIGKILL', 'SIGSTOP', 'SIGTERM'] as const
+    for (const signal of signals) {
+      const { primary } = await lose(({ process }) => process.kill(signal))
+      if (signal === 'SIGSTOP') primary.process.kill('SIGCONT')
+      else await primary.end(signal)
+      await site.add()
+    }
+    await expectNothingLost()
+    // A note that was written twice, because its first writer was never answered, is one note.
+    const lines = readFileSync(join(site.dir, 'notes.jsonl'), 'utf8').split('\n')
+    expect(lines.length).toBeGreaterThan(site.acknowledged.length)
+  })
+})
