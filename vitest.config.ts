@@ -27,6 +27,7 @@ const processes = [
   'test/operations/promtool.test.ts',
   'test/scenarios/**/*.test.ts',
   'test/once/processes.test.ts',
+  'test/examples/gates.test.ts',
   'test/stores/{file,sqlite,shared}/**/*.test.ts',
   'test/stores/{file,sqlite}.test.ts',
 ]

@@ -1,0 +1,17 @@
+/** Croner on every replica, and the job on the leader alone. */
+
+import { Cron } from 'croner'
+// In your project: 'tenure/gates', 'tenure' and 'tenure/file'.
+import { onlyLeader } from '../../src/gates.ts'
+import { Candidate } from '../../src/index.ts'
+import { file } from '../../src/stores/file.ts'
+
+const candidate = new Candidate({ election: 'cron', store: file({ dir: process.env['TENURE_DIR'] }) })
+await candidate.start()
+
+new Cron(
+  '* * * * * *',
+  onlyLeader(candidate, (_tenure, job: Cron) => console.log('report', job.currentRun()?.toISOString())),
+)
+
+process.once('SIGTERM', () => void candidate.stop().then(() => process.exit()))
