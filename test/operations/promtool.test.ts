@@ -59,7 +59,7 @@ async function failures(change: (rule: Rule) => void, only?: string): Promise<st
   )
 }
 
-describe.skipIf(!promtool)('alerts', () => {
+describe.skipIf(!promtool)('alerts', { timeout: 180_000 }, () => {
   test('are rules that Prometheus takes, texts included', async () => {
     const { stdout } = await promisify(execFile)(promtool ?? '', ['check', 'rules', alerts])
     expect(stdout).toMatch(/SUCCESS: 7 rules found/)
