@@ -10,12 +10,11 @@ import type { Seen } from './scenarios.ts'
 
 export interface Result {
   readonly version: string
-  /** Of the last minute, when it began. */
-  readonly load: number
+  /** Absent for who has no link. */
   readonly stall?: Seen
-  readonly freeze: Seen
-  readonly handover: Seen
-  readonly kill: Seen
+  readonly freeze?: Seen
+  readonly kill?: Seen
+  readonly handover?: Seen
 }
 
 const kept = resolve('.tmp/peers.json')
@@ -75,9 +74,13 @@ function tableOf(results: Results): string {
     const result = results[elector.name]
     if (!result) return []
     const { stall, freeze, handover, kill } = result
-    const linked = stall ? [together(stall) + died(stall), times(stall)] : ['no link', 'no link']
     const name = elector.package === 'tenure' ? `**${elector.name}**` : elector.name
-    return [[name, ...linked, stale(freeze) + died(freeze), together(freeze), times(freeze), times(handover), times(kill)]]
+    const link = elector.server === 'host' ? 'no link' : ''
+    const faults = [
+      stall ? [together(stall) + died(stall), times(stall)] : [link, link],
+      freeze ? [stale(freeze) + died(freeze), together(freeze), times(freeze)] : ['', '', ''],
+    ]
+    return [[name, ...faults.flat(), handover ? times(handover) : '', kill ? times(kill) : '']]
   })
   return table(['elector', ...stalls, ...freezes, 'handover', 'kill -9'], rows)
 }
@@ -97,8 +100,13 @@ function groundOf(results: Results): string {
     const version = bin ? /\d+(?:\.\d+)+/.exec(execFileSync(bin, ['--version'], { encoding: 'utf8' }))?.[0] : undefined
     return `${kind} ${version ?? '(none)'}`
   })
-  const loads = Object.values(results).map(({ load }) => load)
-  const load = `load ${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)}`
+  const loadOf = (parts: readonly (Seen | undefined)[]) => {
+    const loads = parts.flatMap((seen) => (seen ? [seen.load] : []))
+    if (loads.length === 0) return 'none'
+    return `${Math.min(...loads).toFixed(1)} to ${Math.max(...loads).toFixed(1)}`
+  }
+  const all = Object.values(results)
+  const load = `load ${loadOf(all.flatMap(({ stall, freeze, kill }) => [stall, freeze, kill]))} during the faults, ${loadOf(all.map(({ handover }) => handover))} during the handovers`
   return `Measured on Node ${process.versions.node}, ${servers.join(', ')}; ${cpus().length} cores, ${load}.`
 }
 

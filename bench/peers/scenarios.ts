@@ -1,5 +1,6 @@
 /** The faults, the same for every elector. Each round plays on a stage of its own, except handovers. */
 
+import { loadavg } from 'node:os'
 import { startProxy } from '../../test/harness/proxy.ts'
 import type { Elector } from './catalogue.ts'
 import { overlapOf, staleOf } from './judge.ts'
@@ -23,9 +24,11 @@ export interface Seen {
   rounds: number
   /** Processes that ended by themselves, and with what words. */
   readonly deaths: string[]
+  /** Of the machine in the minute before. */
+  readonly load: number
 }
 
-const nothing = (): Seen => ({ overlapMs: [], stale: [], nextMs: [], rounds: 0, deaths: [] })
+const nothing = (): Seen => ({ overlapMs: [], stale: [], nextMs: [], rounds: 0, deaths: [], load: loadavg()[0] ?? 0 })
 
 type Round = (elector: Elector, election: string, place: Place, seen: Seen) => Promise<void>
 
