@@ -59,21 +59,19 @@ export class Connection {
     return this.#patiently(limits, () => this.#borrowed((synchronous) => this.#written(synchronous, task)))
   }
 
-  /** Look at one state of the database. Waits for no writer, and holds none up. */
+  /** Look, with a statement that sees one state of the database. Waits for no writer, and holds none up. */
   read<T>(limits: Limits, task: () => T): Promise<T> {
     return this.#patiently(limits, () => this.glance(task))
   }
 
-  /** Look, and where that gives no answer, write; anew for each try. */
+  /** As `read`, and where that gives no answer, as `write`; anew for each try. */
   ask<T>(limits: Limits, look: () => T | undefined, write: () => T): Promise<T> {
-    return this.#patiently(limits, () =>
-      this.#borrowed((synchronous) => this.#transaction('BEGIN', look) ?? this.#written(synchronous, write)),
-    )
+    return this.#patiently(limits, () => this.#borrowed((synchronous) => this.#looked(look) ?? this.#written(synchronous, write)))
   }
 
   /** As `read`, but once, at once. Throws what the driver throws. */
   glance<T>(task: () => T): T {
-    return this.#borrowed(() => this.#transaction('BEGIN', task))
+    return this.#borrowed(() => this.#looked(task))
   }
 
   /** Something that cannot be part of a transaction. */
@@ -137,18 +135,27 @@ export class Connection {
     })
   }
 
-  /** In the right file, and without waiting for locks, for as long as a task takes. It is told what `synchronous` is. */
+  /**
+   * Without waiting for locks, for as long as a task takes. It is told what `synchronous` is. What was seen or written
+   * counts only if the file is still in its place afterwards: else nobody will ever see the same.
+   */
   #borrowed<T>(task: (synchronous: number) => T): T {
     this.#checkOpen()
-    this.#checkPlace()
     const [[timeout, synchronous] = []] = this.all(settingsSql)
-    if (timeout === '0') return task(Number(synchronous))
-    this.exec('PRAGMA busy_timeout = 0')
+    if (timeout !== '0') this.exec('PRAGMA busy_timeout = 0')
     try {
-      return task(Number(synchronous))
+      const result = task(Number(synchronous))
+      this.#checkPlace()
+      return result
     } finally {
-      this.exec(`PRAGMA busy_timeout = ${timeout}`)
+      if (timeout !== '0') this.exec(`PRAGMA busy_timeout = ${timeout}`)
     }
+  }
+
+  /** Outside of any transaction of the user's, which may be of long ago. */
+  #looked<T>(task: () => T): T {
+    // Where the connection does not say whether one is open, only beginning another tells.
+    return isInTransaction(this.#db) === false ? task() : this.#transaction('BEGIN', task)
   }
 
   /** One transaction that is on disk before it is answered, whatever the connection was told. */
@@ -156,10 +163,7 @@ export class Connection {
     const weak = synchronous < FULL
     if (weak) this.exec('PRAGMA main.synchronous = FULL')
     try {
-      const result = this.#transaction('BEGIN IMMEDIATE', task)
-      // Moved meanwhile: nobody will ever see what was written.
-      this.#checkPlace()
-      return result
+      return this.#transaction('BEGIN IMMEDIATE', task)
     } finally {
       if (weak) this.exec(`PRAGMA main.synchronous = ${synchronous}`)
     }

@@ -32,7 +32,7 @@ export class Place {
     const folder = '/proc/self/fd'
     const descriptors = await readdir(folder).catch(() => undefined)
     if (!descriptors) return true
-    const open = await Promise.all(descriptors.map((name) => stat(`${folder}/${name}`, { bigint: true }).then(identity, () => undefined)))
+    const open = await Promise.all(descriptors.map((name) => stat(`${folder}/${name}`).then(identity, () => undefined)))
     return this.#identities.every((known) => known !== undefined && open.includes(known))
   }
 }
@@ -46,10 +46,10 @@ export function checkFilesystem(file: string, { kind, network }: Filesystem): vo
 
 /** A number that was freed is not used again while a connection has the file open. */
 function identityOf(path: string): string | undefined {
-  const found = statSync(path, { bigint: true, throwIfNoEntry: false })
+  const found = statSync(path, { throwIfNoEntry: false })
   return found && identity(found)
 }
 
-function identity({ dev, ino }: { readonly dev: bigint; readonly ino: bigint }): string {
+function identity({ dev, ino }: { readonly dev: number; readonly ino: number }): string {
   return `${dev}:${ino}`
 }

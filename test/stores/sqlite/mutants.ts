@@ -30,8 +30,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: 'a look is a write',
     file: at('connection'),
-    find: "this.#transaction('BEGIN', look)",
-    replace: "this.#transaction('BEGIN IMMEDIATE', look)",
+    find: "isInTransaction(this.#db) === false ? task() : this.#transaction('BEGIN', task)",
+    replace: "this.#transaction('BEGIN IMMEDIATE', task)",
     caughtBy: 'a refused bid and a look wait for no writer, and write nothing',
   },
   {
@@ -159,10 +159,17 @@ export const mutants: readonly Mutant[] = [
     caughtBy: 'a lease of another boot is over for who has seen it unchanged for its ttl, and not before',
   },
   {
+    name: 'a look takes part in a transaction of the user’s',
+    file: at('connection'),
+    find: "isInTransaction(this.#db) === false ? task() : this.#transaction('BEGIN', task)",
+    replace: 'task()',
+    caughtBy: 'a look sees nothing of a transaction of the user’s, and nothing that is older',
+  },
+  {
     name: 'SQLite waits for locks by itself',
     file: at('connection'),
-    find: "if (timeout === '0') return",
-    replace: 'if (timeout !== undefined) return',
+    find: "if (timeout !== '0') this.exec('PRAGMA busy_timeout = 0')",
+    replace: '',
     caughtBy: 'nothing ever waits inside SQLite, every commit is durable, and settings are put back',
   },
   {
@@ -226,14 +233,14 @@ export const mutants: readonly Mutant[] = [
     name: 'any file of that name will do',
     file: at('place'),
     find: 'return `${dev}:${ino}`',
-    replace: 'return `${dev > 0n || ino > 0n}`',
+    replace: 'return `${dev > 0 || ino > 0}`',
     caughtBy: 'a file that is replaced by a copy under a leader: told at the next look, refused, and unfit for everything else',
   },
   {
     name: 'the file is not looked for after the commit',
     file: at('connection'),
-    find: '      this.#checkPlace()\n      return result',
-    replace: '      return result',
+    find: 'const result = task(Number(synchronous))\n      this.#checkPlace()',
+    replace: 'this.#checkPlace()\n      const result = task(Number(synchronous))',
     caughtBy: 'a file that is replaced in the middle of a bid makes no leader',
   },
   {

@@ -208,6 +208,30 @@ const settings: readonly Scenario[] = [
   },
 ]
 
+const looking: readonly Scenario[] = [true, false].map((said) => ({
+  name: said
+    ? 'a look sees nothing of a transaction of the user’s, and nothing that is older'
+    : 'the same where the connection does not say whether one is open',
+  async run(bench) {
+    const db = said ? bench.open() : bench.hooked(() => {})
+    const store = bench.store({ db })
+    await wins(store, bench.bid('warm'))
+    db.exec('BEGIN')
+    db.prepare('SELECT 1 FROM tenure_lease').all()
+    // Another leads by now; the transaction was begun before.
+    const bid = bench.bid()
+    await wins(bench.store(), bid)
+    const look = store.read('e', calm())
+    look.catch(() => {})
+    await bench.pass(20)
+    db.exec('ROLLBACK')
+    expect((await bench.during(look, 100))?.holder).toBe(bid.holder)
+    db.exec('BEGIN')
+    await expect(bench.during(store.read('e', calm()), 500)).rejects.toMatchObject({ message: expect.stringMatching(/yours is open/) })
+    db.exec('ROLLBACK')
+  },
+}))
+
 const clocks: readonly Scenario[] = [
   {
     name: 'a lease of another boot is over for who has seen it unchanged for its ttl, and not before',
@@ -481,7 +505,16 @@ const crowd: readonly Scenario[] = [
   },
 ]
 
-export const scenarios: readonly Scenario[] = [...underTheLock, ...settings, ...clocks, ...places, ...moving, ...watches, ...crowd]
+export const scenarios: readonly Scenario[] = [
+  ...underTheLock,
+  ...settings,
+  ...looking,
+  ...clocks,
+  ...places,
+  ...moving,
+  ...watches,
+  ...crowd,
+]
 
 /** Run one against a store, whatever becomes of it. */
 export async function play(scenario: Scenario, open: () => Promise<Bench>): Promise<void> {
