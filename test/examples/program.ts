@@ -64,6 +64,10 @@ export class Program {
     return this.out.split('\n').filter((line) => line !== '')
   }
 
+  get pid(): number {
+    return this.#child.pid ?? 0
+  }
+
   get isOver(): boolean {
     return this.#child.exitCode !== null || this.#child.signalCode !== null
   }
