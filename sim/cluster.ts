@@ -49,7 +49,8 @@ export class Cluster {
   mayRefuse = false
   /** What the work writes to. */
   readonly resource: Resource
-  readonly #asker: Asker
+  /** Who asks. */
+  readonly asker: Asker
   readonly #incarnations: number[] = []
   readonly #membersOn = new Map<object, readonly Member[]>()
   #calmers: (() => void)[] = []
@@ -64,7 +65,7 @@ export class Cluster {
     this.witness = new Witness(checkers(this))
     this.server.committed = (commit) => this.witness.tell('committed', commit)
     this.resource = new Resource(this)
-    this.#asker = new Asker(this)
+    this.asker = new Asker(this)
     world.afterTurn = () => this.#turned()
     const host = new Host(world, plan, plan.hosts, 0)
     this.bystander = new Bystander(this, host, this.#connect(host), (token) => this.witness.tell('observed', token))
@@ -80,6 +81,7 @@ export class Cluster {
     const client = this.#connect(host)
     const members = this.elections.map((_, election) => new Member(this, number * this.plan.elections + election, host, client.store))
     this.#membersOn.set(host, members)
+    host.woke = () => this.witness.tell('woke', host)
     for (const member of members) {
       this.members[member.slot] = member
       host.deliver(() => member.start())
@@ -120,7 +122,7 @@ export class Cluster {
 
   #turned(): void {
     this.witness.turned()
-    this.#asker.turned()
+    this.asker.turned()
   }
 }
 

@@ -21,10 +21,12 @@ export function listen(member: Member): void {
     tell('elected', tenure.fencingToken)
     member.begins(tenure)
     witness.tell('elected', member, tenure)
+    cluster.asker.renewed(member, tenure)
   })
   candidate.on('renewed', (tenure) => {
     tell('renewed', tenure.fencingToken)
     witness.tell('renewed', member, tenure)
+    cluster.asker.renewed(member, tenure)
   })
   candidate.on('deposed', (tenure, why) => {
     tell('deposed', why)

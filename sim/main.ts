@@ -1,22 +1,24 @@
 /**
- * The command: `npm run sim -- --seeds 2000 --from N`, `--minutes CPU`, `--seed 0x... [--profile P]` for a timeline,
- * `--shrink` to make it small first, `--mutants [NAME]` to show that planted faults are caught (`--record` writes down
- * where). Without `--from` the seeds begin with the hash of the commit.
+ * The command: `npm run sim -- --seeds 2000 --from N`, `--minutes CPU`, `--profile P`; without `--from` the seeds begin
+ * with the hash of the commit. A seed that breaks a law is made small and told as a timeline; `--seed 0x...` shows one,
+ * `--shrink` makes it small first, `--plan FILE` runs what was kept of a failure. `--mutants` shows that planted faults
+ * are caught, `--only NAME` some of them, `--record` searches from the first seed and writes down where.
  */
 
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { keep, planIn, shrunk } from './artefact.ts'
 import { runBatch, type Tally } from './batch.ts'
 import { missing } from './coverage.ts'
 import { runMutants } from './mutants/run.ts'
 import { type Plan, type Profile, planOf, profiles } from './plan.ts'
 import { type Result, runPlan } from './run.ts'
-import { shrink } from './shrink.ts'
 import { describePlan, hex, timeline } from './timeline.ts'
 
 /** Below this many seeds nobody can say that a state is never reached. */
 const SEEDS_FOR_COVERAGE = 2000
+/** Lines of a timeline that is printed without being asked for. */
+const LAST_LINES = 40
 
 const { values } = parseArgs({
   options: {
@@ -26,6 +28,7 @@ const { values } = parseArgs({
     seed: { type: 'string' },
     profile: { type: 'string' },
     shrink: { type: 'boolean' },
+    plan: { type: 'string' },
     mutants: { type: 'boolean' },
     only: { type: 'string' },
     record: { type: 'boolean' },
@@ -35,7 +38,8 @@ const { values } = parseArgs({
 
 const profile = profileOf(values.profile)
 if (values.mutants) process.exitCode = (await runMutants({ only: values.only, record: values.record ?? false })) ? 0 : 1
-else if (values.seed !== undefined) await showSeed(planOf(numberOf('seed', values.seed), profile))
+else if (values.plan !== undefined) await show(planIn(values.plan))
+else if (values.seed !== undefined) await show(await planOfSeed(numberOf('seed', values.seed)))
 else await showBatch()
 
 async function showBatch(): Promise<void> {
@@ -50,7 +54,7 @@ async function showBatch(): Promise<void> {
   })
   console.log(summary(from, tally))
   if (values.counts) for (const [what, count] of [...tally.counts].sort()) console.log(`  ${what} ${count}`)
-  for (const failure of tally.failures) report(failure)
+  for (const failure of tally.failures) await report(failure)
   const unreached = tally.seeds >= SEEDS_FOR_COVERAGE && !profile ? missing(tally.counts) : []
   if (unreached.length > 0) console.log(`Never reached: ${unreached.join(', ')}`)
   if (tally.failures.length > 0 || unreached.length > 0) process.exitCode = 1
@@ -65,21 +69,23 @@ function summary(from: number, { seeds, events, simulatedMs, cpuSeconds, failure
   )
 }
 
-function report({ plan, violation }: Result): void {
+async function report(failure: Result): Promise<void> {
+  const { plan, violation } = failure
   console.log(`${violation?.oracle} at ${violation?.at.toFixed(0)} ms: ${violation?.text}`)
   console.log(`  npm run sim -- --seed ${hex(plan.seed)} --profile ${plan.profile}`)
-  mkdirSync('.tmp/sim', { recursive: true })
-  const commit = git('rev-parse', 'HEAD')
-  writeFileSync(`.tmp/sim/failure-${hex(plan.seed)}.json`, JSON.stringify({ commit, violation, plan }, undefined, 2))
+  const small = await shrunk(failure)
+  console.log(`  npm run sim -- --plan ${keep(failure, small, git('rev-parse', 'HEAD'))}`)
+  console.log(describePlan(small))
+  console.log(timeline(await runPlan(small, { notes: true }), LAST_LINES))
 }
 
-async function showSeed(whole: Plan): Promise<void> {
-  let plan = whole
-  const first = await runPlan(whole)
-  if (values.shrink && first.violation) {
-    const { oracle } = first.violation
-    plan = await shrink(whole, async (smaller) => (await runPlan(smaller)).violation?.oracle === oracle)
-  }
+async function planOfSeed(seed: number): Promise<Plan> {
+  const plan = planOf(seed, profile)
+  const first = values.shrink ? await runPlan(plan) : undefined
+  return first?.violation ? shrunk(first) : plan
+}
+
+async function show(plan: Plan): Promise<void> {
   const result = await runPlan(plan, { notes: true })
   console.log(describePlan(plan))
   console.log(timeline(result))

@@ -33,6 +33,8 @@ export class Host {
   #alive = true
   #busyUntil = 0
   #backlog: Waiting[] = []
+  /** Called when it goes on after it was blocked, before anything else. */
+  woke: () => void = () => {}
   /** How long it has been blocked, altogether: what bounds of time have to be stretched by. */
   blockedMs = 0
   /** Until when, in true time, all its clocks last stood still: what was granted before is nobody's promise. */
@@ -120,7 +122,9 @@ export class Host {
   }
 
   #resume(): void {
-    if (this.blocked || this.#backlog.length === 0) return
+    if (this.blocked || !this.#alive) return
+    this.woke()
+    if (this.#backlog.length === 0) return
     if (this.#backlog.length > 1) this.#world.count('backlog')
     const shuffled = this.#chance.shuffled(this.#backlog)
     const first = this.#plan.sloppy ? shuffled : shuffled.filter(({ kind }) => kind !== 'after')

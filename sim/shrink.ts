@@ -11,32 +11,42 @@ export type Fails = (plan: Plan) => Promise<boolean>
 
 export async function shrink(plan: Plan, fails: Fails): Promise<Plan> {
   let small = plan
-  const attempt = async (candidate: Plan): Promise<boolean> => {
-    if (!(await fails(candidate))) return false
-    small = candidate
+  const attempt = async (smaller: Plan): Promise<boolean> => {
+    if (!(await fails(smaller))) return false
+    small = smaller
     return true
   }
-  await attempt({ ...small, faults: await fewest(small.faults, (faults) => fails({ ...small, faults })) })
+  const fewer = async () => attempt({ ...small, faults: await fewest(small.faults, (faults) => fails({ ...small, faults })) })
+  await fewer()
   while (small.hosts > 1 && (await attempt({ ...small, hosts: small.hosts - 1 }))) {}
   if (small.elections > 1) await attempt({ ...small, elections: 1 })
   for (const share of [0.25, 0.5, 0.75, 0.9]) {
     if (await attempt({ ...small, horizonMs: Math.ceil(small.horizonMs * share) })) break
   }
-  for (const plainer of [
-    { jitterMs: 0 },
-    { skew: 'none' },
-    { deaf: false },
-    { askEvery: 0 },
-    { sloppy: false },
-    { equalIds: false },
-  ] as const) {
-    await attempt({ ...small, ...plainer })
+  for (const plain of plainer) await attempt({ ...small, ...plain })
+  for (const i of small.faults.keys()) {
+    const soften = async (milder: Partial<Fault>) => {
+      const fault = small.faults[i]
+      return fault !== undefined && attempt({ ...small, faults: small.faults.with(i, { ...fault, ...milder } as Fault) })
+    }
+    for (const milder of milderThan(small.faults[i])) await soften(milder)
+    for (let forMs = durationOf(small.faults[i]); forMs > 1; forMs /= 2) {
+      if (!(await soften({ forMs: Math.floor(forMs / 2) }))) break
+    }
   }
-  for (const [i, fault] of small.faults.entries()) {
-    for (const milder of milderThan(fault)) await attempt({ ...small, faults: small.faults.with(i, milder) })
-  }
-  return { ...small, faults: await fewest(small.faults, (faults) => fails({ ...small, faults })) }
+  await fewer()
+  return small
 }
+
+const plainer: readonly Partial<Plan>[] = [
+  { jitterMs: 0 },
+  { latencyMs: 0 },
+  { skew: 'none' },
+  { deaf: false },
+  { askEvery: 0 },
+  { sloppy: false },
+  { equalIds: false },
+]
 
 /** The smallest list found for which `fails` holds, by leaving out ever smaller chunks. */
 async function fewest(all: readonly Fault[], fails: (faults: readonly Fault[]) => Promise<boolean>): Promise<readonly Fault[]> {
@@ -51,11 +61,11 @@ async function fewest(all: readonly Fault[], fails: (faults: readonly Fault[]) =
   return left
 }
 
-/** The same fault, shorter or weaker. */
-function milderThan(fault: Fault): readonly Fault[] {
-  const milder: Fault[] = []
-  if ('forMs' in fault && fault.forMs > 1)
-    milder.push({ ...fault, forMs: Math.round(fault.forMs / 4) }, { ...fault, forMs: Math.round(fault.forMs / 2) })
-  if (fault.kind === 'noise') milder.push({ ...fault, lose: 0 }, { ...fault, double: 0 }, { ...fault, slowMs: 0 })
-  return milder
+function durationOf(fault: Fault | undefined): number {
+  return fault && 'forMs' in fault ? fault.forMs : 0
+}
+
+/** What the same fault may go without. */
+function milderThan(fault: Fault | undefined): readonly Partial<Fault>[] {
+  return fault?.kind === 'noise' ? [{ lose: 0 }, { loseAnswers: 0 }, { double: 0 }, { slowMs: 0 }] : []
 }

@@ -1,23 +1,21 @@
 /** The store as one candidate gets it, with every call seen by the witness. It changes neither calls nor answers. */
 
-import type { LeaseStore } from '../src/store.ts'
+import type { Lease, LeaseStore } from '../src/store.ts'
 import type { Member } from './member.ts'
 import type { StoreCall } from './witness.ts'
 
 export function tapped(member: Member, store: LeaseStore): LeaseStore {
+  const begin = (verb: StoreCall['verb'], holder: string, signal: AbortSignal) => callOf(member, verb, holder, signal)
   return {
     ...store,
-    acquire: (bid, signal) =>
-      tap(member, call(member, 'acquire', bid.holder, signal), store.acquire(bid, signal), (lease) =>
-        lease?.holder === bid.holder && lease.remainingMs > 0 ? lease.remainingMs : undefined,
-      ),
-    renew: (bid, signal) => tap(member, call(member, 'renew', bid.holder, signal), store.renew(bid, signal), (ms) => ms),
-    release: (hold, signal) => tap(member, call(member, 'release', hold.holder, signal), store.release(hold, signal), () => undefined),
-    read: (election, signal) => tap(member, call(member, 'read', '', signal), store.read(election, signal), () => undefined),
+    acquire: (bid, signal) => tap(begin('acquire', bid.holder, signal), store.acquire(bid, signal), leaseHeard),
+    renew: (bid, signal) => tap(begin('renew', bid.holder, signal), store.renew(bid, signal), grantHeard),
+    release: (hold, signal) => tap(begin('release', hold.holder, signal), store.release(hold, signal), () => {}),
+    read: (election, signal) => tap(begin('read', '', signal), store.read(election, signal), leaseHeard),
   }
 }
 
-function call(member: Member, verb: StoreCall['verb'], holder: string, signal: AbortSignal): StoreCall {
+function callOf(member: Member, verb: StoreCall['verb'], holder: string, signal: AbortSignal): StoreCall {
   return {
     member,
     verb,
@@ -30,10 +28,22 @@ function call(member: Member, verb: StoreCall['verb'], holder: string, signal: A
     givenUp: false,
     outcome: 'pending',
     granted: undefined,
+    rivalMs: undefined,
   }
 }
 
-function tap<T>(member: Member, call: StoreCall, answer: Promise<T>, grantedOf: (value: T) => number | undefined): Promise<T> {
+function leaseHeard(call: StoreCall, lease: Lease | undefined): void {
+  if (!lease || lease.remainingMs <= 0) return
+  if (lease.holder !== call.holder) call.rivalMs = lease.remainingMs
+  else if (call.verb === 'acquire') call.granted = lease.remainingMs
+}
+
+function grantHeard(call: StoreCall, ms: number): void {
+  call.granted = ms
+}
+
+function tap<T>(call: StoreCall, answer: Promise<T>, heard: (call: StoreCall, value: T) => void): Promise<T> {
+  const { member } = call
   const { witness, world } = member.cluster
   member.inFlight.add(call)
   member.calls += 1
@@ -47,7 +57,7 @@ function tap<T>(member: Member, call: StoreCall, answer: Promise<T>, grantedOf: 
   }
   return answer.then(
     (value) => {
-      call.granted = grantedOf(value)
+      heard(call, value)
       settle('resolved')
       return value
     },

@@ -5,6 +5,7 @@
 
 import type { CandidateEvents, Tenure, TenureEnd } from '../src/index.ts'
 import type { Member } from './member.ts'
+import type { Host } from './process.ts'
 import type { Commit } from './stores/server.ts'
 
 /** One call of a candidate to its store. */
@@ -25,6 +26,8 @@ export interface StoreCall {
   outcome: 'pending' | 'resolved' | 'rejected'
   /** For a renewal the milliseconds granted; for an acquire those left, if the lease is ours. */
   granted: number | undefined
+  /** What is left to somebody else. */
+  rivalMs: number | undefined
 }
 
 /** Something the work did to the outside world. */
@@ -42,6 +45,8 @@ export type EventName = keyof CandidateEvents
 export interface Checker {
   /** A turn is over and all its promises have been drained. `thorough`: now and then, look at everybody. */
   turned?(thorough: boolean): void
+  /** A process goes on after it was blocked. */
+  woke?(host: Host): void
   called?(call: StoreCall): void
   answered?(call: StoreCall): void
   committed?(commit: Commit): void

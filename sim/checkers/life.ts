@@ -1,6 +1,7 @@
 /**
  * I15 Life of a tenure: `elected` and `deposed` alternate; the signal is aborted before `deposed` is told; what has
- * ended never holds again; and the end is told soon after the deadline although nobody asks.
+ * ended, or was found over by a process that wakes, never holds again; and the end is told soon after the deadline
+ * although nobody asks.
  */
 
 import type { Tenure, TenureEnd } from '../../src/index.ts'
@@ -19,6 +20,8 @@ export function life(cluster: Cluster): Checker {
   /** The work runs on, and the lease is left to lapse. */
   const overran = new Map<Member, Tenure>()
   const forgetful = new Set<Member>()
+  /** Tenures that a process found over when it woke. */
+  const over = new Set<Tenure>()
   const overdue = new Map<Member, { readonly since: number; readonly blockedMs: number }>()
   /** Whether the reason that is told for the end of a tenure is true. */
   const justified = (member: Member, tenure: Tenure, why: TenureEnd): void => {
@@ -78,7 +81,16 @@ export function life(cluster: Cluster): Checker {
     starting(member) {
       started.set(member, (started.get(member) ?? 0) + 1)
     },
+    woke(host) {
+      for (const { latest, leftMs } of cluster.membersOn(host)) if (latest && leftMs(latest) <= 0) over.add(latest)
+    },
     turned(thorough) {
+      if (over.size > 0) {
+        for (const { latest, leftMs, name } of cluster.membersOn(world.actor)) {
+          if (latest && over.has(latest) && leftMs(latest) > 0)
+            world.violated('I15', `${name} has renewed its way back into a tenure that was over`)
+        }
+      }
       for (const member of forgetful) {
         if (!member.tenure && member.candidate.leader?.isMe)
           world.violated('I16', `${member.name} takes itself for the leader after its end`)

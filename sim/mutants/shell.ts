@@ -229,6 +229,30 @@ export const shellMutants: readonly Mutant[] = [
     replace: ') return',
   },
   {
+    name: 'the signal of a tenure does not ask the clock',
+    file: 'src/tenure.ts',
+    find: "  Object.defineProperty(signal, 'aborted', { get: () => !holds() || aborted?.call(signal) === true })\n",
+    replace: '',
+  },
+  {
+    name: 'held is what was last heard',
+    file: 'src/tenure.ts',
+    find: 'return this.#end === undefined && ',
+    replace: 'return this.#end === undefined || ',
+  },
+  {
+    name: 'lead() takes what was returned too late',
+    file: 'src/lead.ts',
+    find: '      if (!tenure.held) return\n',
+    replace: '',
+  },
+  {
+    name: 'lead() stays after its work is done',
+    file: 'src/lead.ts',
+    find: '      void candidate.complete()\n',
+    replace: '',
+  },
+  {
     name: 'work that fails is begun again at once',
     file: shell,
     find: 'const cooldownMs = backoffMs(',
