@@ -15,7 +15,7 @@ import { startEtcd, startPostgres, startRedis } from '../../test/harness/servers
 import { type Elector, electors, type ServerName } from './catalogue.ts'
 import { keep, load, type Result, type Results, textOf, versionOf, write } from './report.ts'
 import { freeze, handover, kill, stall } from './scenarios.ts'
-import type { Place } from './stage.ts'
+import { endAll, type Place } from './stage.ts'
 
 interface Ground {
   readonly port: number
@@ -40,11 +40,11 @@ async function measure(elector: Elector, kind: (typeof kinds)[number], quick: bo
   try {
     if (kind === 'handovers') return { handover: await handover(elector, place, rounds(20)) }
     // Side by side, because they mostly wait.
-    const [stalled, frozen, killed] = await Promise.all([
+    const [stalled, frozen] = await Promise.all([
       elector.server === 'host' ? undefined : stall(elector, place, rounds(5)),
       freeze(elector, place, rounds(10)),
-      kill(elector, place, rounds(20)),
     ])
+    const killed = await kill(elector, place, rounds(20))
     return { ...(stalled ? { stall: stalled } : {}), freeze: frozen, kill: killed }
   } finally {
     await ground.close()
@@ -60,6 +60,9 @@ if (unknown) {
   console.error(`Unknown elector \`${unknown}\`: expected one of ${[...new Set(electors.map(({ module }) => module))].join(', ')}`)
   process.exit(64)
 }
+// A frozen process would outlive who froze it.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => process.exit(1))
+process.on('exit', endAll)
 const wanted = kinds.filter((kind) => flags.includes(`--${kind}`))
 const quick = flags.includes('--quick')
 const partly = names.length > 0 || wanted.length > 0 || flags.includes('--table')

@@ -39,6 +39,13 @@ export interface Place {
   readonly directory: string
 }
 
+const alive = new Set<ChildProcess>()
+
+/** End every process there is, also a frozen one. */
+export function endAll(): void {
+  for (const child of alive) child.kill('SIGKILL')
+}
+
 export class Stage {
   readonly actors: Actor[] = []
   readonly deeds: Deed[] = []
@@ -64,6 +71,8 @@ export class Stage {
     })
     const actor: Actor = { who: this.actors.length, child }
     this.actors.push(actor)
+    alive.add(child)
+    child.on('close', () => alive.delete(child))
     let said = ''
     child.stderr?.on('data', (data) => {
       said = `${said}${data}`.slice(-4000)
