@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, describe, expect, test } from 'vitest'
 import { parse, stringify } from 'yaml'
+import { viaOpenTelemetry, viaPrometheus, World } from '../metrics/lab.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const alerts = join(root, 'docs/operations/alerts.yml')
@@ -67,6 +68,24 @@ describe.skipIf(!promtool)('alerts', { timeout: 180_000 }, () => {
 
   test('fire when they have to, and only then', async () => {
     expect(await failures(() => {})).toBe('')
+  })
+
+  test('what is exported over both routes is what Prometheus reads', async () => {
+    for (const open of [viaPrometheus(), viaOpenTelemetry()]) {
+      const world = new World()
+      const route = await open()
+      try {
+        await world.candidate({ election: 'f "quoted" \\ ü' }).start()
+        await world.clock.advance(3000)
+        const { text } = await route.scrape()
+        const checked = promisify(execFile)(promtool ?? '', ['check', 'metrics'])
+        checked.child.stdin?.end(text)
+        expect(await checked).toEqual({ stdout: '', stderr: '' })
+      } finally {
+        await world.end()
+        await route.close()
+      }
+    }
   })
 
   const faults: readonly (readonly [alert: string, find: string, replace: string])[] = [
