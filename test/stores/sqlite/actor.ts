@@ -120,6 +120,7 @@ const verbs = {
   },
   /** The longest that the loop stood still while calls were made for so long, in milliseconds. */
   async longestPause(election: string, ms: number): Promise<number> {
+    db.exec('PRAGMA busy_timeout = 5000')
     let longest = 0
     let last = hostMono()
     const ticking = setInterval(() => {
