@@ -12,7 +12,7 @@
 
 import { type Clock, systemClock } from '../clock.ts'
 import { badOption } from '../errors.ts'
-import type { LeaseStore, StoreTiming } from '../store.ts'
+import type { LeaseStore, Memo, StoreTiming } from '../store.ts'
 import { Line } from './postgres/line.ts'
 import { makeTables } from './postgres/schema.ts'
 import { type AdvisoryClient, driverOf } from './postgres-advisory/client.ts'
@@ -45,12 +45,13 @@ export interface PostgresAdvisoryOptions {
 export interface PostgresAdvisoryStore extends LeaseStore {
   readonly timing: StoreTiming
   /**
-   * Make the tables `tenure_lease` and `tenure_fence` where they are missing. Called once, by somebody with the right to
+   * Make the tables `tenure_lease`, `tenure_memo` and `tenure_fence` where they are missing. Called once, by somebody with the right to
    * create tables; the store never does it by itself.
    */
   ensureSchema(): Promise<void>
   watch(election: string, changed: () => void, signal: AbortSignal): Promise<void>
   list(signal: AbortSignal): Promise<readonly string[]>
+  readonly memo: Memo
   close(): Promise<void>
 }
 
@@ -78,6 +79,10 @@ export function postgresAdvisory(client: AdvisoryClient, options: PostgresAdviso
     release: (hold, signal) => locks.release(hold, signal),
     read: (election, signal) => locks.read(election, signal),
     list: (signal) => locks.list(signal),
+    memo: {
+      read: (election, signal) => locks.recall(election, signal),
+      write: (author, text, signal) => locks.remember(author, text, signal),
+    },
     watch: (election, changed, signal) => locks.watch(election, changed, signal),
 
     async ensureSchema() {

@@ -6,6 +6,7 @@
 
 import type { Clock } from '../../clock.ts'
 import { TenureError } from '../../errors.ts'
+import type { Author } from '../../store.ts'
 import { checkServer } from '../postgres/schema.ts'
 import type { Driver, Session } from '../postgres/session.ts'
 import { bounded } from '../shared/bounded.ts'
@@ -86,6 +87,12 @@ export class Crew {
   /** Whoever has to be asked about this holder. */
   of(holder: string): Keeper | undefined {
     for (const keeper of this.#keepers) if (keeper.knows(holder)) return keeper
+    return undefined
+  }
+
+  /** Whoever holds what bears this token. */
+  withToken(author: Author): Keeper | undefined {
+    for (const keeper of this.#keepers) if (keeper.has(author)) return keeper
     return undefined
   }
 

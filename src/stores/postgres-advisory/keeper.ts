@@ -6,14 +6,14 @@
 
 import type { Clock } from '../../clock.ts'
 import { TenureError } from '../../errors.ts'
-import type { Bid, Hold } from '../../store.ts'
+import type { Author, Bid, Hold } from '../../store.ts'
 import { columnsOf } from '../postgres/rows.ts'
 import type { Row } from '../postgres/session.ts'
 import { Coalescer } from '../shared/coalesce.ts'
 import type { Statement } from '../shared/sql.ts'
 import { foreignRow, type Standing, standingOf } from './answers.ts'
 import { Held } from './held.ts'
-import { beatStatement, bidStatement, freeStatement, unlockStatement } from './statements.ts'
+import { beatStatement, bidStatement, freeStatement, rememberStatement, unlockStatement } from './statements.ts'
 import { isRefusal, type Wire } from './wire.ts'
 
 export interface KeeperParts {
@@ -122,6 +122,27 @@ export class Keeper {
   /** Resolves with the milliseconds granted; 0 for what is not held, or not any more. */
   renew(bid: Bid, signal: AbortSignal): Promise<number> {
     return this.#living(bid) ? this.#beats.ask(bid, signal) : Promise.resolve(0)
+  }
+
+  /** Whether it holds what bears this token. */
+  has(author: Author): boolean {
+    return this.#authored(author) !== undefined
+  }
+
+  /** Write a memo for what bears this token. False: it is over. */
+  async remember(author: Author, text: string): Promise<boolean> {
+    const held = this.#authored(author)
+    if (!held) return false
+    const { election, holder, fencingToken } = held
+    const values = [election, holder, String(fencingToken), text, this.#parts.raw, this.pid]
+    return (await this.wire.ask(rememberStatement, values)).length > 0
+  }
+
+  #authored({ election, fencingToken }: Author): Held | undefined {
+    for (const held of this.#holds.values()) {
+      if (held.election === election && held.fencingToken === fencingToken) return this.#living(held)
+    }
+    return undefined
   }
 
   /** Give back, together with others. From now on nothing of this holder would be hurt. */

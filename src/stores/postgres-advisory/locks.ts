@@ -5,13 +5,15 @@
 
 import type { Clock } from '../../clock.ts'
 import { TenureError } from '../../errors.ts'
-import type { Bid, Hold, Lease } from '../../store.ts'
+import type { Author, Bid, Hold, Lease } from '../../store.ts'
 import { storeError } from '../postgres/failures.ts'
 import { arrayOf, checkText } from '../postgres/rows.ts'
 import type { Driver } from '../postgres/session.ts'
 import { Watches } from '../postgres/watches.ts'
 import { bounded } from '../shared/bounded.ts'
 import { Coalescer } from '../shared/coalesce.ts'
+import { checkMemo } from '../shared/memo.ts'
+import { recallStatement } from '../shared/sql.ts'
 import { foreignRow, standingOf } from './answers.ts'
 import { Crew } from './crew.ts'
 import type { Held } from './held.ts'
@@ -146,6 +148,27 @@ export class Locks {
       const { wire } = await this.#crew.main(signal)
       const rows = await bounded(signal, wire.ask(listStatement, []))
       return rows.map(([name]) => name ?? '')
+    })
+  }
+
+  recall(election: string, signal: AbortSignal): Promise<string | undefined> {
+    const { store } = this.#parts
+    return this.#during('memo.read', async () => {
+      checkText(store, 'the election', election)
+      const { wire } = await this.#crew.main(signal)
+      const [row] = await bounded(signal, wire.ask(recallStatement, [election]))
+      if (row?.[0] !== '') throw new TenureError('store-unfit', `${store}: memo.read was answered by a standby. Connect to the primary`)
+      return row[1] ?? undefined
+    })
+  }
+
+  /** On the very session that has the lock: another could not know that it still has it. */
+  remember(author: Author, text: string, signal: AbortSignal): Promise<boolean> {
+    return this.#during('memo.write', async () => {
+      signal.throwIfAborted()
+      checkMemo(text)
+      const keeper = this.#crew.withToken(author)
+      return keeper !== undefined && (await bounded(signal, keeper.remember(author, text)))
     })
   }
 

@@ -194,3 +194,19 @@ export const listStatement: Statement = {
   name: 'tenure_advisory_list',
   text: `SELECT name FROM tenure_lease WHERE format = ${FORMAT} ORDER BY name`,
 }
+
+/**
+ * Write a memo. Takes name, holder, token, text, the raw key, and the process id. Gives a row where it was written: by
+ * the session that has the lock, while its row is that of the holder, and stays so until the memo is written.
+ */
+export const rememberStatement: Statement = {
+  name: 'tenure_advisory_remember',
+  text: `WITH ${locks},
+l AS (
+  SELECT l.name FROM tenure_lease l JOIN locks k ON k.mine AND k.id = ${lockOf('l.name', '$5')}
+  WHERE l.name = $1::text AND l.holder = ${here} || $2::text AND l.token = $3::bigint AND l.format = ${FORMAT} AND ${stands('l')}
+    AND pg_backend_pid() = $6::integer FOR UPDATE OF l
+)
+INSERT INTO tenure_memo (name, text) SELECT l.name, $4::text FROM l
+ON CONFLICT (name) DO UPDATE SET text = excluded.text RETURNING name`,
+}
