@@ -29,7 +29,7 @@ afterEach(async () => {
 /** Longer where time is no matter. */
 const CONTEND_MS = Number(process.env['CONTEND_MS'] ?? 8000)
 const LONG_MS = 120_000
-const TTL_MS = 2000
+const TTL_MS = 4000
 
 const bidOf = (election: string, holder: string, ttlMs = LONG_MS): Bid => ({ election, holder, candidate: holder, ttlMs })
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms))
