@@ -15,7 +15,7 @@ import { type Driver, greeting, type Row, type Session, type Value } from './ses
 export interface PgPool {
   readonly totalCount: number
   readonly options: { readonly max?: number | undefined }
-  connect(): Promise<PgClient>
+  connect(connected: (error: Error | undefined, client: PgClient | undefined) => void): void
 }
 
 /** What is used of a client that was checked out. */
@@ -109,21 +109,22 @@ export class PoolDriver implements Driver {
     if (fresh >= this.#waiters.length || this.#attempts.size >= ATTEMPTS) return
     const attempt = { since: now }
     this.#attempts.add(attempt)
-    this.#pool.connect().then(
-      (client) => {
-        this.#attempts.delete(attempt)
-        const [waiter] = this.#waiters
-        if (waiter) waiter.take(client)
-        // Nothing was done with it: its owner may have it.
-        else client.release()
-      },
-      (thrown: unknown) => {
-        this.#attempts.delete(attempt)
-        this.#waiters[0]?.fail(thrown)
-      },
-    )
+    // By callback: a connection can be lost in the very instant in which it is made, before a promise would tell of it,
+    // and an error that nobody hears ends the process.
+    this.#pool.connect((error, client) => {
+      this.#attempts.delete(attempt)
+      const [waiter] = this.#waiters
+      if (!client) return waiter?.fail(error)
+      // Nothing was done with it: its owner may have it.
+      if (!waiter) return client.release()
+      client.on('error', unheard)
+      waiter.take(client)
+    })
   }
 }
+
+/** What is lost is found out by whoever asks. */
+function unheard(): void {}
 
 class PoolSession implements Session {
   pooled = true

@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process'
+import { type AddressInfo, createServer } from 'node:net'
 import { promisify } from 'node:util'
 import { Pool } from 'pg'
 import { afterEach, describe, expect, test } from 'vitest'
 import { Candidate, type LeaseStore, TenureError } from '../../../src/index.ts'
+import { postgres } from '../../../src/stores/postgres.ts'
 import { postgresAdvisory } from '../../../src/stores/postgres-advisory.ts'
 import { startPgbouncer, startStandby } from '../../harness/postgres.ts'
 import { startProxy } from '../../harness/proxy.ts'
@@ -92,6 +94,29 @@ describe.skipIf(!available)('connections', () => {
     )
     for (const wrong of [undefined, null, {}, 'postgres://me:secret@host/db']) {
       expect(() => postgresAdvisory(wrong as unknown as Pool)).toThrow(/^Expected `client` to be a Pool of pg, or a function/)
+    }
+  })
+
+  test('a server that dies in the very instant of a connection', async () => {
+    const message = (type: string, body: Buffer) => {
+      const head = Buffer.from(`${type}0000`)
+      head.writeInt32BE(body.length + 4, 1)
+      return Buffer.concat([head, body])
+    }
+    const dying = createServer((socket) => {
+      socket.on('error', () => {})
+      const parts = [
+        message('R', Buffer.alloc(4)),
+        message('Z', Buffer.from('I')),
+        message('E', Buffer.from('SFATAL\0VFATAL\0C57P01\0Mgone\0\0')),
+      ]
+      socket.once('data', () => socket.end(Buffer.concat(parts)))
+    })
+    await new Promise<void>((resolve) => dying.listen(0, '127.0.0.1', resolve))
+    ends.push(() => dying.close())
+    const { port } = dying.address() as AddressInfo
+    for (const store of [storeOf(bench, port), postgres(bench.pool(port))]) {
+      await expect(store.acquire(bidFor(fresh()), calm())).rejects.toMatchObject({ code: 'store-unreachable' })
     }
   })
 

@@ -38,7 +38,9 @@ describe.skipIf(!available)('what doctor is told', () => {
     )
     await bench.admin.query('CREATE ROLE stranger LOGIN')
     const { findings } = await look(pool({ user: 'stranger' }))
-    expect(findings).toContainEqual(expect.objectContaining({ severity: 'error', message: expect.stringMatching(/^the rights on .* do not suffice/) }))
+    expect(findings).toContainEqual(
+      expect.objectContaining({ severity: 'error', message: expect.stringMatching(/^the rights on .* do not suffice/) }),
+    )
   })
 
   test('a server that is about to run out of locks', async () => {
