@@ -7,7 +7,7 @@ import type { Cluster } from '../cluster.ts'
 import { heal } from '../injector.ts'
 import { failover, handover, longDrain, lostAcquire } from './change.ts'
 import { leadInTurn } from './lead.ts'
-import { end, lateWin, stopInAcquire, stopInDoubt, survivors } from './leaving.ts'
+import { end, lateWin, stopInAcquire, stopInDoubt, survivors, vacancy } from './leaving.ts'
 import { emerge, quiet } from './peace.ts'
 import { clockSteps, lateTimer, stability } from './stability.ts'
 import { lateNews, slowLook, yesterday } from './yesterday.ts'
@@ -28,6 +28,7 @@ export const script: Readonly<Record<string, Episode>> = {
   longDrain,
   lostAcquire,
   failover,
+  vacancy,
   stopInAcquire,
   stopInDoubt,
   lateWin,

@@ -3,14 +3,23 @@
 import type { Cluster } from '../cluster.ts'
 import { boundsOf, stopAll } from './bounds.ts'
 
-/** Stopped while its bid is in the air: whatever becomes of the bid, nothing is held when `stop()` has resolved. */
-export async function stopInAcquire(cluster: Cluster): Promise<void> {
-  const { world, timing, server } = cluster
-  world.count('played:stopInAcquire')
+/** Everybody stops: nothing is held any more, and who observes hears of it. */
+export async function vacancy(cluster: Cluster): Promise<void> {
+  const { world, server, bystander } = cluster
+  world.count('played:vacancy')
   await stopAll(cluster, cluster.members)
   for (const election of cluster.elections) {
     if (server.live(election)) return world.violated('I11', `${election} is held after everybody has stopped`)
   }
+  const { lapse, call } = boundsOf(cluster)
+  if (!(await world.until(() => bystander.leader === undefined, lapse + call + 100)))
+    world.violated('I16', `the bystander takes ${bystander.leader} for the leader, and nobody leads`)
+}
+
+/** Stopped while its bid is in the air: whatever becomes of the bid, nothing is held when `stop()` has resolved. */
+export async function stopInAcquire(cluster: Cluster): Promise<void> {
+  const { world, timing, server } = cluster
+  world.count('played:stopInAcquire')
   const bounds = boundsOf(cluster)
   for (const member of cluster.members.slice(0, 3)) {
     let left = false
