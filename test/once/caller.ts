@@ -5,7 +5,7 @@ import { connect } from '../../src/cli/connect.ts'
 import { runOnce } from '../../src/once.ts'
 
 const [url = '', log = '', version = '', ttl = ''] = process.argv.slice(2)
-const { store } = await connect(url)
+const { store, close } = await connect(url)
 // A line is one write, so that lines of two processes never mix.
 const note = (what: string) => appendFileSync(log, `${what} ${process.pid}\n`)
 
@@ -21,4 +21,4 @@ const once = await runOnce(
   { store, version, ttlMs: Number(ttl), onTrouble: () => {} },
 )
 console.log(JSON.stringify(once))
-await store.close?.()
+await close()

@@ -10,12 +10,14 @@ function directory(): string {
   return dir
 }
 
-describe('runOnce in real processes, on files', () => {
+describe('runOnce in real processes, on one host', () => {
   test(
     'ten call at once, the runner is killed: another runs it, all resolve',
     () => killedInTheMiddle(`file:${directory()}`, 10, 5000),
     90_000,
   )
+
+  test('on SQLite, too', () => killedInTheMiddle(`sqlite:${directory()}/app.db?tenure_create=true`, 4, 3000), 90_000)
 
   test(
     'the runner is frozen: another runs it, and what it comes to does not count',

@@ -1,6 +1,6 @@
 import pg from 'pg'
 import { describe, onTestFinished, test } from 'vitest'
-import { postgres } from '../../src/stores/postgres.ts'
+import { ddl } from '../../src/stores/postgres.ts'
 import type { Server } from '../harness/server.ts'
 import { findServer, startEtcd, startPostgres, startRedis } from '../harness/servers.ts'
 import { killedInTheMiddle } from './stage.ts'
@@ -11,20 +11,20 @@ function closing(server: Server): Server {
 }
 
 describe('runOnce in real processes, on real servers: the runner is killed, another runs it, all resolve', () => {
-  test.skipIf(!findServer('postgres'))(
-    'Postgres',
-    async () => {
-      const { port } = closing(await startPostgres())
-      const url = `postgres://postgres@127.0.0.1:${port}/postgres`
-      const pool = new pg.Pool({ connectionString: url })
-      const store = postgres(pool)
-      await store.ensureSchema()
-      await store.close()
-      await pool.end()
-      await killedInTheMiddle(url, 4, 3000)
-    },
-    90_000,
-  )
+  for (const scheme of ['postgres', 'postgres-advisory']) {
+    test.skipIf(!findServer('postgres'))(
+      scheme,
+      async () => {
+        const { port } = closing(await startPostgres())
+        const place = `//postgres@127.0.0.1:${port}/postgres`
+        const pool = new pg.Pool({ connectionString: `postgres:${place}` })
+        await pool.query(ddl)
+        await pool.end()
+        await killedInTheMiddle(`${scheme}:${place}`, 4, 3000)
+      },
+      90_000,
+    )
+  }
 
   test.skipIf(!findServer('redis'))(
     'Redis',
