@@ -122,7 +122,7 @@ describe('races', () => {
 })
 
 describe('candidates', () => {
-  test('kill -9: the next one leads when the lease is over, with a larger token', async () => {
+  test('kill -9: the next one leads when the lease is over, with a larger token', { timeout: LONG_MS }, async () => {
     const [leader, ...others] = await acting(3)
     const first = await leader.heard('elected')
     await leader.kill().ended
@@ -131,7 +131,7 @@ describe('candidates', () => {
     expect(staleActions([leader, ...others])).toBe(0)
   })
 
-  test('a leader that stops hands over at the next look, however long the ttl', async () => {
+  test('a leader that stops hands over at the next look, however long the ttl', { timeout: LONG_MS }, async () => {
     const [leader, ...others] = await acting(3, LONG_MS)
     await leader.call('stop')
     const stoppedAt = hostMono()
@@ -202,7 +202,7 @@ describe('candidates', () => {
     await leader.call('release', bid)
   })
 
-  test('a program ends by itself when it has stopped, and when only its store is left', async () => {
+  test('a program ends by itself when it has stopped, and when only its store is left', { timeout: LONG_MS }, async () => {
     const [leader, follower] = await acting(2, LONG_MS)
     await leader.call('stop')
     await follower?.heard('elected')
