@@ -215,10 +215,10 @@ export class Crew {
     try {
       if (session.pooled) throw pooled(store, 'the session has another process id than the connection was told')
       await checkServer(store, session)
-      await prepare(store, session)
+      const pid = await prepare(store, session)
       const changed = () => keeper && this.#tidy(keeper)
       wire = new Wire(session, { store, clock, lateMs: () => this.lateMs, changed })
-      const made = new Keeper(wire, await pidOf(session), { ...this.#parts, changed })
+      const made = new Keeper(wire, pid, { ...this.#parts, changed })
       await wire.settle(this.#parts.wantedMs(), false)
       signal.throwIfAborted()
       if (gone !== undefined) throw gone
@@ -267,9 +267,4 @@ export class Crew {
   #tooMany(): TenureError {
     return new TenureError('store-unreachable', `${this.#parts.store}: ${MOST} sessions hold elections, and none of them answers`)
   }
-}
-
-async function pidOf(session: Session): Promise<string> {
-  const [row] = await session.query({ name: 'tenure_advisory_pid', text: 'SELECT pg_backend_pid()::text' }, [])
-  return row?.[0] ?? ''
 }

@@ -12,7 +12,7 @@ import type { Statement } from '../shared/sql.ts'
 /** Our own connection: nothing else may end or hold up its statements, and no plan is made twice. */
 const first: Statement = {
   name: 'tenure_advisory_first',
-  text: `SELECT current_setting('server_version_num'), set_config('application_name', 'tenure', false),
+  text: `SELECT current_setting('server_version_num'), pg_backend_pid()::text, set_config('application_name', 'tenure', false),
 set_config('default_transaction_isolation', 'read committed', false), set_config('plan_cache_mode', 'force_generic_plan', false),
 set_config('synchronous_commit', CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, false),
 (SELECT count(set_config(name, '0', false)) FROM pg_settings
@@ -41,8 +41,8 @@ WHERE name IN ('idle_session_timeout', 'tcp_user_timeout', 'tcp_keepalives_idle'
 
 const LEAST_VERSION = 140_000
 
-/** What never changes while a session lives. Rejects where a session cannot be a lease. */
-export async function prepare(store: string, session: Session): Promise<void> {
+/** What never changes while a session lives. Resolves with its process id; rejects where it cannot be a lease. */
+export async function prepare(store: string, session: Session): Promise<string> {
   const [row] = await session.query(first, [])
   if (!(Number(row?.[0]) >= LEAST_VERSION)) {
     throw new TenureError('store-unfit', `${store}: the server is older than Postgres 14, and never ends a session that went silent`)
@@ -53,6 +53,7 @@ export async function prepare(store: string, session: Session): Promise<void> {
     // Not on every system. A crash that happens while its waiter waits is then felt a little later.
     if (sqlState(thrown) === undefined) throw thrown
   }
+  return row?.[1] ?? ''
 }
 
 /** Let the server end the session after this long a silence. Resolves with how long it will be patient, in milliseconds. */
