@@ -1,4 +1,4 @@
-/** The recipes of docs/cron.md and docs/gates.md, with the real schedulers and frameworks, in real processes. */
+/** The recipes of docs/cron.md, docs/run-once.md and docs/gates.md, with the real schedulers and frameworks, in real processes. */
 
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -15,7 +15,7 @@ const folder = bundles()
 
 /** Some replicas of one program that share a store. */
 async function replicas(example: string) {
-  const path = await bundle(folder, `examples/gates/${example}.ts`)
+  const path = await bundle(folder, `examples/${example}.ts`)
   const dir = mkdtempSync(join(tmpdir(), 'tenure-gates-'))
   onTestFinished(() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 }))
   return (port = 0) => new Program(path, { TENURE_DIR: dir, PORT: String(port) })
@@ -25,7 +25,7 @@ const reports = (lines: readonly string[]) => lines.filter((line) => line.starts
 
 describe('a schedule on every replica', () => {
   test.each(['node-cron', 'croner', 'toad-scheduler'])('%s: the job runs on the leader alone, and then on the next', async (example) => {
-    const replica = await replicas(example)
+    const replica = await replicas(`gates/${example}`)
     const first = replica()
     await first.until((lines) => reports(lines).length >= 1)
     const second = replica()
@@ -38,7 +38,7 @@ describe('a schedule on every replica', () => {
   })
 
   test('runOnce: each run of the schedule comes once, whoever runs it', async () => {
-    const replica = await replicas('cron-once')
+    const replica = await replicas('gates/cron-once')
     const all = [replica(), replica(), replica()]
     const said = () => all.flatMap(({ lines }) => reports(lines))
     // Whoever says something looks at what all have said.
@@ -56,9 +56,24 @@ describe('a schedule on every replica', () => {
   })
 })
 
+test('a migration: of three that start at once one runs it, and nobody does later', async () => {
+  const replica = await replicas('migrate')
+  const all = [replica(), replica(), replica()]
+  expect(await Promise.all(all.map(({ exited }) => exited))).toEqual([0, 0, 0])
+  const steps = ['add a column', 'fill it', 'drop the old one']
+  expect(all.map(({ lines }) => lines).sort()).toEqual([
+    [...steps, 'migrated here'],
+    ['migrated already, or elsewhere'],
+    ['migrated already, or elsewhere'],
+  ])
+  const later = replica()
+  expect(await later.exited).toBe(0)
+  expect(later.lines).toEqual(['migrated already, or elsewhere'])
+})
+
 describe('a route on every replica', () => {
   test.each(['express', 'hono', 'fastify', 'nest/main'])('%s: only the leader serves it, the others say where it is', async (example) => {
-    const replica = await replicas(example)
+    const replica = await replicas(`gates/${example}`)
     const [one, two] = [await freePort(), await freePort()]
     const listening = (lines: readonly string[]) => lines.includes('listening')
     const first = replica(one)
@@ -89,7 +104,7 @@ describe('a route on every replica', () => {
   })
 
   test('nest: a @Cron method runs on the leader alone, and the lease is given back at the end', async () => {
-    const replica = await replicas('nest/main')
+    const replica = await replicas('gates/nest/main')
     const first = replica(await freePort())
     await first.until((lines) => reports(lines).length >= 1)
     const second = replica(await freePort())
