@@ -58,7 +58,9 @@ describe('onlyLeader', () => {
   })
 
   test('refuses what is no candidate, and no function', async () => {
-    expect(() => onlyLeader({ isLeader: true } as never, () => 1)).toThrow('Expected `candidate` to be an object with the methods start, stop, stepDown, got an object')
+    expect(() => onlyLeader({ isLeader: true } as never, () => 1)).toThrow(
+      'Expected `candidate` to be an object with the methods start, stop, stepDown, got an object',
+    )
     const { a, end } = await two()
     expect(() => onlyLeader(a, undefined as never)).toThrow('Expected `fn` to be a function, got null')
     await end()
