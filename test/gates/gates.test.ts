@@ -45,6 +45,23 @@ describe('onlyLeader', () => {
     await end()
   })
 
+  test('gated work in two hundred workers runs in one', async () => {
+    const clock = new ManualClock()
+    const store = memory({ clock })
+    const workers = Array.from({ length: 200 }, () => new Candidate({ election: 'x', store, clock }))
+    await Promise.all([...workers.map((worker) => worker.start()), clock.advance(10)])
+    let runs = 0
+    const jobs = workers.map((worker) => onlyLeader(worker, () => ++runs))
+    for (let minute = 1; minute <= 5; minute++) {
+      for (const job of jobs) job()
+      expect(runs).toBe(minute)
+      // Whoever ran it leaves, and another has the next.
+      const leader = workers.find(({ isLeader }) => isLeader)
+      await Promise.all([leader?.stop(), clock.advance(60_000)])
+    }
+    await Promise.all([...workers.map((worker) => worker.stop()), clock.advance(60_000)])
+  })
+
   test('what it throws is the caller’s', async () => {
     const { a, end } = await two()
     const boom = new Error('boom')
