@@ -4,8 +4,8 @@
  * Whose clock: the host's, monotonic and one for all its processes, together with the boot it counts from; a lease of
  * another boot is over for who has seen it unchanged for its ttl. What makes it atomic: one transaction that takes the
  * write lock before it looks (`BEGIN IMMEDIATE`). Where the token comes from: the larger of the last one plus 1 and the
- * wall clock in microseconds; a row expires, and is never deleted. What is lost with a loss of power: nothing that was
- * answered, every commit is on disk before. With a file that is deleted or replaced: its leader is told within one look,
+ * wall clock in microseconds; a row expires, and is never deleted. What is lost with a loss of power: no bid that was
+ * answered, but perhaps renewals and releases, together with everybody who could believe in them. With a file that is deleted or replaced: its leader is told within one look,
  * but until then somebody who opens the new file may lead too.
  *
  * Level A on a local disk. Network filesystems are refused where Linux tells them; elsewhere naming a local disk is up

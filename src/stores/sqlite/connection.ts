@@ -19,7 +19,12 @@ export interface Limits {
   readonly busyMs: number
 }
 
-/** `PRAGMA synchronous`: every commit is on disk before it is answered. */
+/**
+ * How far a commit has come when it is answered, as `PRAGMA synchronous` has it. `durable`: it is on disk. `ordered`: it may
+ * be lost with the power, but only together with all that came after it.
+ */
+export type Durability = 'durable' | 'ordered'
+const NORMAL = 1
 const FULL = 2
 /** Pauses between tries begin with this, double, and end with that: others write in between. In milliseconds. */
 const SHORTEST_PAUSE_MS = 1
@@ -55,8 +60,8 @@ export class Connection {
   }
 
   /** Run a task between BEGIN and COMMIT; nothing of it has happened where this throws, unless the disk failed. */
-  write<T>(limits: Limits, task: () => T): Promise<T> {
-    return this.#patiently(limits, () => this.#borrowed((synchronous) => this.#written(synchronous, task)))
+  write<T>(limits: Limits, durability: Durability, task: () => T): Promise<T> {
+    return this.#patiently(limits, () => this.#borrowed((synchronous) => this.#written(synchronous, durability, task)))
   }
 
   /** Look, with a statement that sees one state of the database. Waits for no writer, and holds none up. */
@@ -64,9 +69,11 @@ export class Connection {
     return this.#patiently(limits, () => this.glance(task))
   }
 
-  /** As `read`, and where that gives no answer, as `write`; anew for each try. */
+  /** As `read`, and where that gives no answer, as a durable `write`; anew for each try. */
   ask<T>(limits: Limits, look: () => T | undefined, write: () => T): Promise<T> {
-    return this.#patiently(limits, () => this.#borrowed((synchronous) => this.#looked(look) ?? this.#written(synchronous, write)))
+    return this.#patiently(limits, () =>
+      this.#borrowed((synchronous) => this.#looked(look) ?? this.#written(synchronous, 'durable', write)),
+    )
   }
 
   /** As `read`, but once, at once. Throws what the driver throws. */
@@ -158,14 +165,14 @@ export class Connection {
     return isInTransaction(this.#db) === false ? task() : this.#transaction('BEGIN', task)
   }
 
-  /** One transaction that is on disk before it is answered, whatever the connection was told. */
-  #written<T>(synchronous: number, task: () => T): T {
-    const weak = synchronous < FULL
-    if (weak) this.exec('PRAGMA main.synchronous = FULL')
+  /** One transaction, exactly as durable as it has to be, whatever the connection was told. */
+  #written<T>(before: number, durability: Durability, task: () => T): T {
+    const wanted = durability === 'durable' ? Math.max(before, FULL) : NORMAL
+    if (wanted !== before) this.exec(`PRAGMA main.synchronous = ${wanted}`)
     try {
       return this.#transaction('BEGIN IMMEDIATE', task)
     } finally {
-      if (weak) this.exec(`PRAGMA main.synchronous = ${synchronous}`)
+      if (wanted !== before) this.exec(`PRAGMA main.synchronous = ${before}`)
     }
   }
 

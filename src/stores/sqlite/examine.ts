@@ -73,8 +73,7 @@ function notes({ synchronous }: Answers, walBytes: number, comparable: boolean):
     const size = `${Math.round(walBytes / 1024 / 1024)} MB`
     note('warning', `the WAL has ${size}`, 'a reader that never ends keeps it from being written back, and a commit may take long then')
   }
-  if (Number(synchronous) < 2)
-    note('info', `synchronous is ${synchronous} on this connection`, 'bids, renewals and releases set FULL for themselves')
+  if (Number(synchronous) < 2) note('info', `synchronous is ${synchronous} on this connection`, 'bids set FULL for themselves')
   if (!comparable)
     note('info', 'this system does not tell one boot from another', 'after a crash others wait for a whole ttl from when they look')
   return findings
@@ -87,6 +86,8 @@ export async function forget(db: SqliteDatabase, elections: readonly string[], c
   const connection = new Connection(db, clock)
   const forgetting = 'DELETE FROM main.tenure_lease WHERE name IN (SELECT value FROM json_each(?)) AND expires_at = 0'
   await within(clock, EXAMINE_MS, (signal) =>
-    connection.write({ verb: 'forget', signal, busyMs: EXAMINE_MS }, () => connection.run(forgetting, JSON.stringify(elections))),
+    connection.write({ verb: 'forget', signal, busyMs: EXAMINE_MS }, 'ordered', () =>
+      connection.run(forgetting, JSON.stringify(elections)),
+    ),
   )
 }

@@ -1,6 +1,8 @@
 /**
  * The verbs of the contract in transactions. Calls of one turn share one. Whatever says yes is decided under the write
- * lock, after a look at the row and at the clock; a refusal needs a look only, takes no lock and writes nothing.
+ * lock, after a look at the row and at the clock; a refusal needs a look only, takes no lock and writes nothing. A bid is on
+ * disk before it is answered. Renewals and releases are not waited for: what the power takes with it, it takes together
+ * with everybody who could believe in it, and the next boot waits for a whole ttl.
  */
 
 import type { Clock } from '../../clock.ts'
@@ -151,7 +153,7 @@ export class Leases {
     const { limits, clock } = await this.#begin('renew', signal, bids)
     const wanted = JSON.stringify(bids.map(({ election, holder, ttlMs }) => [election, holder, ttlMs]))
     try {
-      const renewed = await connection.write(limits, () => {
+      const renewed = await connection.write(limits, 'ordered', () => {
         const now = this.#hostUs()
         return new Set(connection.all(renewSql, Math.ceil(now), wanted, Math.floor(now), clock).map(([name]) => name))
       })
@@ -167,7 +169,7 @@ export class Leases {
     const { connection } = this.#parts
     const { limits } = await this.#begin('release', signal)
     const wanted = JSON.stringify(holds.map(({ election, holder }) => [election, holder]))
-    const released = await connection.write(limits, () => connection.all(releaseSql, this.#news(), wanted).length)
+    const released = await connection.write(limits, 'ordered', () => connection.all(releaseSql, this.#news(), wanted).length)
     if (released > 0) this.#parts.changed()
     return holds.map(() => true)
   }

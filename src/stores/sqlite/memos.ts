@@ -39,7 +39,9 @@ export function memos({ connection, host, limits, ready }: MemosParts): Memo {
       const clock = await ready(within)
       // As JSON: some drivers end a text at the character U+0000.
       const values = [election, JSON.stringify(text), election, fencingToken]
-      const written = await connection.write(within, () => connection.all(rememberSql, ...values, Math.floor(host() * 1000), clock))
+      const written = await connection.write(within, 'durable', () =>
+        connection.all(rememberSql, ...values, Math.floor(host() * 1000), clock),
+      )
       return written.length > 0
     },
   }

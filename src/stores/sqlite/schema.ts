@@ -50,7 +50,7 @@ export async function makeTables(connection: Connection, limits: Limits): Promis
   const names = "'tenure_lease', 'tenure_lease_news', 'tenure_memo', 'tenure_fence'"
   const found = await connection.read(limits, () => connection.all(`SELECT name FROM main.sqlite_schema WHERE name IN (${names})`).length)
   if (found === objects.length) return
-  await connection.write(limits, () => {
+  await connection.write(limits, 'durable', () => {
     for (const sql of objects) connection.exec(sql)
   })
 }

@@ -16,14 +16,47 @@ export interface WatchesParts {
   ready(signal: AbortSignal): Promise<unknown>
 }
 
-interface Watcher {
-  readonly changed: () => void
-  readonly ended: () => void
+/** One watch. It is its own listener: a process that watches ten thousand elections keeps no closures for them. */
+class Watcher {
+  readonly #owner: Pick<Watches, 'leave'>
+  readonly #changed: () => void
+  readonly #signal: AbortSignal
+  readonly #ended: () => void
+  readonly election: string
+
+  constructor(owner: Pick<Watches, 'leave'>, election: string, changed: () => void, signal: AbortSignal, ended: () => void) {
+    this.#owner = owner
+    this.election = election
+    this.#changed = changed
+    this.#signal = signal
+    this.#ended = ended
+    signal.addEventListener('abort', this, { once: true })
+  }
+
+  changed(): void {
+    if (!this.#signal.aborted) this.#changed()
+  }
+
+  /** Its signal was aborted. */
+  handleEvent(): void {
+    this.end()
+  }
+
+  end(): void {
+    this.drop()
+    this.#ended()
+  }
+
+  drop(): void {
+    this.#signal.removeEventListener('abort', this)
+    this.#owner.leave(this)
+  }
 }
 
 export class Watches {
   readonly #parts: WatchesParts
-  readonly #watchers = new Map<string, Set<Watcher>>()
+  /** Mostly one for an election. */
+  readonly #watchers = new Map<string, Watcher | Set<Watcher>>()
   #cancel: (() => void) | undefined
   /** The last news that everybody was told. */
   #told: number | undefined
@@ -35,33 +68,22 @@ export class Watches {
 
   watch(election: string, changed: () => void, signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
-      const watcher: Watcher = {
-        changed: () => {
-          if (!signal.aborted) changed()
-        },
-        ended: () => {
-          end()
-          resolve()
-        },
-      }
-      const end = () => {
-        signal.removeEventListener('abort', watcher.ended)
-        this.#remove(election, watcher)
-      }
       if (signal.aborted) return resolve()
-      signal.addEventListener('abort', watcher.ended, { once: true })
-      const armed = () => {
-        if (signal.aborted) return
-        this.#add(election, watcher)
-        // Whoever is told from now on knows what was before: it looks by itself when it is told that the watch stands.
-        if (!this.#cancel) this.#look()
-        watcher.changed()
-      }
-      this.#parts.ready(signal).then(armed, (thrown: unknown) => {
-        if (signal.aborted) return
-        end()
-        reject(thrown)
-      })
+      const watcher = new Watcher(this, election, changed, signal, resolve)
+      this.#parts.ready(signal).then(
+        () => {
+          if (signal.aborted) return
+          this.#add(watcher)
+          // Whoever is told from now on knows what was before: it looks by itself when it is told that the watch stands.
+          if (!this.#cancel) this.#look()
+          watcher.changed()
+        },
+        (thrown: unknown) => {
+          if (signal.aborted) return
+          watcher.drop()
+          reject(thrown)
+        },
+      )
     })
   }
 
@@ -72,7 +94,7 @@ export class Watches {
 
   /** End all watches. */
   close(): void {
-    for (const watcher of this.#all()) watcher.ended()
+    for (const watcher of this.#all()) watcher.end()
   }
 
   #look(): void {
@@ -106,23 +128,30 @@ export class Watches {
     if (before === undefined || now === before) return []
     // An operator has deleted the last news: nobody knows what has changed.
     if (now < before) return this.#all()
-    return connection.all(sinceSql, before).flatMap(([name]) => [...(this.#watchers.get(name ?? '') ?? [])])
+    return connection.all(sinceSql, before).flatMap(([name]) => watchersIn(this.#watchers.get(name ?? '')))
   }
 
   #all(): readonly Watcher[] {
-    return [...this.#watchers.values()].flatMap((watchers) => [...watchers])
+    return [...this.#watchers.values()].flatMap(watchersIn)
   }
 
-  #add(election: string, watcher: Watcher): void {
-    const watchers = this.#watchers.get(election) ?? new Set()
-    watchers.add(watcher)
-    this.#watchers.set(election, watchers)
+  #add(watcher: Watcher): void {
+    const { election } = watcher
+    const others = this.#watchers.get(election)
+    if (others instanceof Set) others.add(watcher)
+    else this.#watchers.set(election, others ? new Set([others, watcher]) : watcher)
   }
 
-  #remove(election: string, watcher: Watcher): void {
-    const watchers = this.#watchers.get(election)
-    if (!watchers?.delete(watcher)) return
-    if (watchers.size === 0) this.#watchers.delete(election)
+  leave(watcher: Watcher): void {
+    const { election } = watcher
+    const others = this.#watchers.get(election)
+    if (others === watcher) this.#watchers.delete(election)
+    else if (others instanceof Set && others.delete(watcher) && others.size === 0) this.#watchers.delete(election)
     if (this.#watchers.size === 0) this.#look()
   }
+}
+
+function watchersIn(some: Watcher | ReadonlySet<Watcher> | undefined): readonly Watcher[] {
+  if (some === undefined) return []
+  return some instanceof Watcher ? [some] : [...some]
 }
