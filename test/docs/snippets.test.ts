@@ -56,6 +56,8 @@ const given: Readonly<Record<string, string>> = {
 /** What only some pages take for granted. */
 const givenOn: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   'docs/stores/postgres.md': { client: "import type { ClientBase } from 'pg'\ndeclare const client: ClientBase" },
+  'docs/stores/postgres-advisory.md': { client: "import type { ClientBase } from 'pg'\ndeclare const client: ClientBase" },
+  'docs/stores/sqlite.md': { db: "import type { DatabaseSync as Db } from 'node:sqlite'\ndeclare const db: Db" },
   'docs/stores/redis.md': { client: "import { Redis as Client } from 'ioredis'\ndeclare const client: Client" },
   'docs/stores/etcd.md': { etcd: "import { etcd } from 'tenure/etcd'" },
 }
