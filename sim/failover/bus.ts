@@ -34,7 +34,7 @@ export class SimBus {
       send: async (text) => {
         if (this.#isDown) throw new Error('the bus is down')
         node.says(text)
-        if (!node.isMute && !node.isOffBus) this.#send(text)
+        await this.#sent(node, text)
       },
     }
   }
@@ -83,6 +83,17 @@ export class SimBus {
   #end(seat: Seat): void {
     if (!this.#seats.delete(seat)) return
     seat.fail(new Error('the bus fell'))
+  }
+
+  /** What is said takes a moment to leave, and goes nowhere if its sender has left before. */
+  #sent(node: Node, text: string): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#world.in(this.#ways.between(0.05, this.#plan.wayMs / 2), () => {
+        const hasLeft = this.members(node) === 0
+        if (!hasLeft && !node.isMute && !node.isOffBus) this.#send(text)
+        node.host.enter(() => (hasLeft ? reject(new Error('left')) : resolve()))
+      })
+    })
   }
 
   #send(text: string): void {

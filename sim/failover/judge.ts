@@ -43,21 +43,17 @@ export class Judge {
     if (!work || work.phase === 'over' || work.phase === 'demoting')
       this.broken('F2', `${node.name} is demoted twice, or without a promotion`)
     else if (work.phase === 'promoting') this.broken('F2', `${node.name} is demoted while it is still being promoted`)
-    if (
-      work?.phase === 'failed' &&
-      reason !== 'promotion-failed' &&
-      reason !== 'expired' &&
-      reason !== 'superseded' &&
-      reason !== 'stopped'
-    ) {
-      this.broken('F2', `a promotion of ${node.name} has failed, and the reason is ${reason}`)
-    }
+    // One that fails after its tenure has ended has not failed.
+    if (reason === 'promotion-failed' && work?.phase !== 'failed') this.broken('F2', `no promotion of ${node.name} has failed`)
     this.#pack.world.count(`demoted:${reason}`)
   }
 
   /** F5: what is announced has been given back before. */
   says(node: Node, kind: string, fencingToken: number, isGivenBack: boolean): void {
     if (node.hasStopped) this.broken('F8', `${node.name} speaks after stop()`)
+    // F13: a sign of life of a tenure that is over misleads everybody.
+    if (kind === 'heartbeat' && node.work?.tenure.fencingToken === fencingToken && node.leftMs <= 0)
+      this.broken('F13', `${node.name} says that ${fencingToken} goes on, and it is over`)
     if (kind !== 'leaving') return
     this.#pack.world.count('announced')
     if (!isGivenBack) this.broken('F5', `${node.name} announces that ${fencingToken} is free before it has given it back`)

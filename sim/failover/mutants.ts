@@ -100,7 +100,6 @@ export const mutants: readonly Planting[] = [
     find: '    else if (!this.candidate.tenure) void this.candidate.stop()\n',
     replace: '    else void this.candidate.stop().then(() => this.candidate.start())\n',
   },
-  { name: 'enabled and not standing', file: instance, find: '    if (enabled) this.#stand()\n', replace: '    if (enabled) return\n' },
   {
     name: 'no role is told to the demoted',
     file: instance,
@@ -131,12 +130,6 @@ export const mutants: readonly Planting[] = [
     file: membership,
     find: '      this.#report(thrown)\n      this.#joinLater()\n',
     replace: '      this.#report(thrown)\n',
-  },
-  {
-    name: 'a bus that was left is still heard',
-    file: membership,
-    find: '        if (!signal.aborted) tell(...args)\n',
-    replace: '        tell(...args)\n',
   },
   {
     name: 'one heartbeat and no more',

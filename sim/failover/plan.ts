@@ -43,6 +43,8 @@ export interface Plan {
   readonly wayMs: number
   readonly horizonMs: number
   readonly faults: readonly Fault[]
+  /** There has to be exactly one primary at this instant, in spite of what has failed. */
+  readonly primaryAt?: number
 }
 
 const kinds: readonly [FaultKind, ...FaultKind[]] = [
@@ -91,5 +93,32 @@ export function planOf(seed: number): Plan {
     wayMs: chance.pick([0.2, 2, 0.01 * ttlMs]),
     horizonMs,
     faults: faults.sort((a, b) => a.at - b.at),
+  }
+}
+
+/** Every way to cut three instances from the arbiter and from the bus. */
+export const PARTITIONS = 64
+
+/** One of them, for five ttl. Who reaches the arbiter is primary, whatever becomes of the bus. */
+export function partitionOf(number: number): Plan {
+  const ttlMs = 3000
+  const [at, forMs] = [5 * ttlMs, 5 * ttlMs]
+  const cuts = (bits: number, kind: FaultKind): Fault[] =>
+    [0, 1, 2].filter((node) => bits & (1 << node)).map((node) => ({ kind, node, at, forMs }))
+  const [arbiter, bus] = [number & 7, number >> 3]
+  return {
+    seed: 1_000_000 + number,
+    nodes: 3,
+    ttlMs,
+    heartbeatMs: 1000,
+    silenceMs: 3000,
+    drift: 0.005,
+    watched: number % 2 === 0,
+    tellsEnds: false,
+    probes: false,
+    wayMs: 2,
+    horizonMs: 9.9 * ttlMs,
+    faults: [...cuts(arbiter, 'cut-arbiter'), ...cuts(bus, 'cut-bus')],
+    ...(arbiter !== 7 && { primaryAt: at + 3 * ttlMs }),
   }
 }

@@ -13,19 +13,21 @@ export interface RunOptions {
   readonly from: number
   readonly seeds: number
   readonly notes?: boolean
+  /** @default drawn from the seed */
+  readonly plan?: (seed: number) => Plan
   /** Stop at the first world in which a law is broken. */
   readonly hunt?: boolean
 }
 
 export async function runSeeds(options: RunOptions, tell: (result: Result) => void): Promise<void> {
-  const { from, seeds, notes = false, hunt = false } = options
+  const { from, seeds, notes = false, hunt = false, plan = planOf } = options
   const restore = quieten()
   let next = 0
   let isOver = false
   let runs: Result[] = []
   try {
     for (;;) {
-      while (runs.length < 20 && next < seeds && !isOver) runs.push(begin(from + next++, notes))
+      while (runs.length < 20 && next < seeds && !isOver) runs.push(begin(plan(from + next++), notes))
       if (runs.length === 0) return
       runs = runs.filter((run) => {
         if (run.world.turn()) return true
@@ -53,9 +55,8 @@ export async function hunt(
   return found
 }
 
-function begin(seed: number, notes: boolean): Result {
-  const plan = planOf(seed)
-  const world = new World(seed, { notes })
+function begin(plan: Plan, notes: boolean): Result {
+  const world = new World(plan.seed, { notes })
   world.at(0, () => {
     world.touch()
     new Pack(world, plan).play().then(

@@ -15,7 +15,7 @@ import { Duty, type DutyOwner } from './duty.ts'
 import type { DemoteReason, FailoverEvents, Heartbeat, Role, Suspicion } from './events.ts'
 import { Membership, type MembershipOwner } from './membership.ts'
 import type { Message } from './message.ts'
-import { probed } from './probe.ts'
+import { Prober } from './probe.ts'
 import { Pulse } from './pulse.ts'
 import { type FailoverOptions, type Primary, type Settings, settingsOf } from './settings.ts'
 import { type FailoverStatus, type Phase, sentenceOf } from './status.ts'
@@ -31,6 +31,7 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
   readonly #membership: Membership
   readonly #pulse: Pulse
   readonly #duty: Duty
+  readonly #prober: Prober
   #enabled: boolean
   #standing: Promise<void> | undefined
   #stopping: Promise<void> | undefined
@@ -47,6 +48,7 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
     this.#events = new Emitter(this)
     this.#troubles = new Troubles(clock, logger, this)
     this.#duty = new Duty(settings, this)
+    this.#prober = new Prober(settings)
     const timing = { ttlMs, renewMs, callMs, marginMs, drift, retryMs, drainMs }
     const work = (tenure: Tenure) => this.#duty.serve(tenure)
     this.candidate = new Candidate({ election, store: arbiter, id, advert, logger, clock, unref, work, ...timing })
@@ -132,6 +134,7 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
 
   async #leave(): Promise<void> {
     this.vigil.rest()
+    this.#prober.end()
     await this.candidate.stop()
     await this.#farewell
     this.#membership.leave()
@@ -154,7 +157,7 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
 
   async probeNow(): Promise<boolean | undefined> {
     const primary = this.#primary()
-    const isWell = this.tenure ? undefined : await probed(this.settings, primary)
+    const isWell = this.tenure ? undefined : await this.#prober.ask(primary)
     if (isWell === false) this.vigil.suspect('probe-failed', primary?.id)
     return isWell
   }
@@ -238,7 +241,7 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
 
   async silent(): Promise<boolean> {
     this.doubtful()
-    return (await probed(this.settings, this.#primary())) === true
+    return (await this.#prober.ask(this.#primary())) === true
   }
 
   suspect(suspicion: Suspicion): void {

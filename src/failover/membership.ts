@@ -49,6 +49,8 @@ export class Membership implements Member {
   readonly #owner: MembershipOwner
   readonly #counts = { heard: 0, garbage: 0, oversized: 0, foreign: 0 }
   #live: AbortController | undefined
+  /** What has not left yet. */
+  readonly #saying = new Set<AbortController>()
   #isJoined = false
   #failures = 0
   #cancel: (() => void) | undefined
@@ -84,17 +86,23 @@ export class Membership implements Member {
     if (!this.#isJoined) return
     const { bus, clock, election, node } = this.#parts
     const controller = new AbortController()
-    const late = new Promise<never>((_, reject) => {
-      controller.signal.addEventListener('abort', () => reject(controller.signal.reason))
-    })
+    const { signal } = controller
     const cancel = clock.timer(SAY_MS, () => controller.abort(new Error(`not said within ${SAY_MS} ms`)), false)
+    const abandoned = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => {
+        cancel()
+        reject(signal.reason)
+      })
+    })
+    this.#saying.add(controller)
     try {
       // Not every bus looks at its signal.
-      await Promise.race([bus.send(encode({ ...message, election, node }), controller.signal), late])
+      await Promise.race([bus.send(encode({ ...message, election, node }), signal), abandoned])
     } catch (thrown) {
       if (this.#isJoined) this.#report(thrown)
     } finally {
       cancel()
+      this.#saying.delete(controller)
     }
   }
 
@@ -175,6 +183,7 @@ export class Membership implements Member {
     const live = this.#live
     this.#live = undefined
     live?.abort()
+    for (const saying of this.#saying) saying.abort(new Error('the bus was left'))
   }
 
   #stopTimer(): void {
