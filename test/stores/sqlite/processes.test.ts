@@ -52,6 +52,7 @@ async function acting(count: number, ttlMs = TTL_MS): Promise<[Actor, ...Actor[]
   const others = await Actor.many(count - 1, file)
   for (const other of others) await other.call('stand', { election: 'e', ttlMs })
   for (const actor of [leader, ...others]) await actor.call('act')
+  await leader.heard('acted')
   return [leader, ...others]
 }
 
