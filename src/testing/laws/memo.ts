@@ -3,7 +3,7 @@
 import type { Bid } from '../../store.ts'
 import type { Contender } from './contender.ts'
 import { expectedBefore, type Lab } from './lab.ts'
-import { expected, isOurs, type Law, LawBroken, law, type Need } from './law.ts'
+import { describeLease, expected, isOurs, type Law, LawBroken, law, type Need } from './law.ts'
 import { sleep } from './sleep.ts'
 
 const CONTENDERS = 4
@@ -126,7 +126,15 @@ const changesNothing = memoLaw(
     await b.looks(lab.shortBid(bid.election))
     await lab.elapse(Math.floor(lab.ttlMs / 2))
     expectedBefore(lab, since, lab.ttlMs, await a.remember(author, 'half-way'), 'a live leader to write its memo', 'a refusal')
-    await b.sees(bid.election, bid.holder, 'writing a memo')
+    const seen = await b.read(bid.election)
+    expectedBefore(
+      lab,
+      since,
+      lab.ttlMs,
+      isOurs(seen, bid.holder),
+      'writing a memo to leave the lease with its holder',
+      describeLease(seen),
+    )
     await lab.elapsePast(Math.max(0, Math.ceil(lab.ttlMs - (lab.now() - answeredAt))))
     await b.wins(lab.bid(bid.election), 'for a lease that nobody renewed')
   },
