@@ -18,8 +18,8 @@ export class Journal {
     journal.#fencingToken = fencingToken
     journal.#file = await open(path, 'a')
     // What was torn by a crash ends here.
+    // All who read it are on this host: it reaches the disk together with the first note.
     await journal.#file.appendFile(`\n${JSON.stringify({ fencingToken })}\n`)
-    await journal.#file.datasync()
     journal.#notes = await read(path)
     return journal
   }
