@@ -52,7 +52,7 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
     const timing = { ttlMs, renewMs, callMs, marginMs, drift, retryMs, drainMs }
     const work = (tenure: Tenure) => this.#duty.serve(tenure)
     this.candidate = new Candidate({ election, store: arbiter, id, advert, logger, clock, unref, work, ...timing })
-    this.#membership = new Membership({ bus, election, clock, node: clock.id() }, this)
+    this.#membership = new Membership({ bus, election, clock, node: clock.id(), ref: !settings.unref }, this)
     const beat = (fencingToken: number) => this.#membership.say({ kind: 'heartbeat', from: this.candidate.id, fencingToken })
     this.#pulse = new Pulse({ clock, heartbeatMs, beat })
     this.vigil = new Vigil({ clock, heartbeatMs, silenceMs, ref: !settings.unref }, this)

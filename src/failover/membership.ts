@@ -41,6 +41,8 @@ export interface MembershipParts {
   readonly clock: Clock
   /** Names this instance. */
   readonly node: string
+  /** Whether the process stays alive for what has not been said yet. */
+  readonly ref: boolean
 }
 
 export class Membership implements Member {
@@ -84,10 +86,10 @@ export class Membership implements Member {
   /** Say something, if it can be said now. Never rejects: what cannot be said is lost, as on the way. */
   async say(message: Omit<Message, 'election' | 'node'>): Promise<void> {
     if (!this.#isJoined) return
-    const { bus, clock, election, node } = this.#parts
+    const { bus, clock, election, node, ref } = this.#parts
     const controller = new AbortController()
     const { signal } = controller
-    const cancel = clock.timer(SAY_MS, () => controller.abort(new Error(`not said within ${SAY_MS} ms`)), false)
+    const cancel = clock.timer(SAY_MS, () => controller.abort(new Error(`not said within ${SAY_MS} ms`)), ref)
     const abandoned = new Promise<never>((_, reject) => {
       signal.addEventListener('abort', () => {
         cancel()

@@ -1,6 +1,6 @@
 /** The door of `tenure/testing`: re-exports only. */
 
-export { type BusGround, BusLab, type BusNeed } from './buses/lab.ts'
+export { type BusGround, BusLab, type BusNeed, type Ear } from './buses/lab.ts'
 export { type BusLaw, busLaws } from './buses/laws.ts'
 export { Cluster, type ClusterOptions, type SeenTenure } from './cluster.ts'
 export { type DescribeBusOptions, describeBus } from './describe-bus.ts'
