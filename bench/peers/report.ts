@@ -41,7 +41,7 @@ export function percentile(all: readonly number[], p: number): number {
 }
 
 const most = (all: readonly number[]) => Math.max(0, ...all)
-const time = (ms: number) => (ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(2)} s`)
+const time = (ms: number) => (ms === 0 ? '0' : ms < 1000 ? `${ms.toFixed(ms < 10 ? 1 : 0)} ms` : `${(ms / 1000).toFixed(2)} s`)
 
 function times({ nextMs, rounds }: Seen): string {
   if (nextMs.length === 0) return `never (0 of ${rounds})`

@@ -1,7 +1,7 @@
 /**
  * `node bench/peers/run.mjs [elector...]`: other electors and Tenure, through the same faults, in one table. Installs the
- * peers into a folder of their own, lays Tenure beside them as a user would have it, and runs. Takes three quarters of an
- * hour for all; measure on a machine that does nothing else. With `--write` it is put into docs/peers.md.
+ * peers into a folder of their own, lays Tenure beside them as a user would have it, and runs. Takes up to an hour for
+ * all; measure on a machine that does nothing else. With `--write` it is put into docs/peers.md.
  */
 
 import { cpSync, existsSync, rmSync, statSync } from 'node:fs'
