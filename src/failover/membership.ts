@@ -53,6 +53,8 @@ export class Membership implements Member {
   #live: AbortController | undefined
   /** What has not left yet. */
   readonly #saying = new Set<AbortController>()
+  /** Messages in a row that could not be said. */
+  #lost = 0
   #isJoined = false
   #failures = 0
   #cancel: (() => void) | undefined
@@ -100,8 +102,11 @@ export class Membership implements Member {
     try {
       // Not every bus looks at its signal.
       await Promise.race([bus.send(encode({ ...message, election, node }), signal), abandoned])
+      this.#lost = 0
     } catch (thrown) {
-      if (this.#isJoined) this.#report(thrown)
+      // To lose one is what buses do, and some mend themselves. To lose all is trouble.
+      this.#lost += 1
+      if (this.#isJoined && this.#lost > 1) this.#report(thrown)
     } finally {
       cancel()
       this.#saying.delete(controller)

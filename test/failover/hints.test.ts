@@ -291,11 +291,15 @@ describe('what comes over the bus', () => {
     expect(pack.primaries()).toEqual(['a'])
   })
 
-  test('a bus that takes nothing holds up neither heartbeats nor stop()', async () => {
+  test('a bus that takes nothing holds up neither heartbeats nor stop(), and is told when it has lost more than one', async () => {
     const a = pack.add('a')
     await pack.settled(a.failover.start())
     a.bus.send = () => new Promise(() => {})
-    await pack.clock.advance(20_000)
+    await pack.clock.advance(7000)
+    expect(a.troubles).toEqual([])
+    await pack.clock.advance(5000)
+    expect(a.troubles).toEqual(['bus-unreachable'])
+    await pack.clock.advance(8000)
     await pack.settled(a.failover.stop(), 5000)
     expect(a.failover.status().phase).toBe('stopped')
   })
