@@ -58,10 +58,12 @@ function act(): void {
     if (cue === 'stop') void failover.stop().then(() => tell({ type: 'stopped' }))
     if (cue === 'yield') void failover.stepDown({ cooldownMs: 3_600_000 })
   })
-  const look = setInterval(() => {
-    if (!failover.status().bus.joined) return
-    clearInterval(look)
-    tell({ type: 'joined' })
-  }, 10)
-  void failover.start()
+  // Ready when the arbiter has been asked, so that the first to be started is primary, and it is heard.
+  void failover.start().then(() => {
+    const look = setInterval(() => {
+      if (!failover.status().bus.joined || failover.status().phase === 'promoting') return
+      clearInterval(look)
+      tell({ type: 'joined' })
+    }, 10)
+  })
 }
