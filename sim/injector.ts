@@ -104,9 +104,9 @@ function strike(cluster: Cluster, fault: Blow): void {
       return member?.host.deliver(() => void member.stepDown(fault.cooldownMs))
     }
     case 'delete':
-      return removeRecord(server, plan, world.now, `e${fault.election}`)
+      return removeRecord(server, plan, world, `e${fault.election}`)
     case 'preempt':
-      return preempt(server, world.now, `e${fault.election}`, cluster.timing.ttlMs)
+      return preempt(server, world, `e${fault.election}`, cluster.timing.ttlMs)
     case 'kill': {
       const host = hostOf(cluster, fault.host)
       return host && endSessions(server, host.name, true)

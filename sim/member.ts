@@ -43,6 +43,8 @@ export class Member {
   /** It may have asked for a cool-down that ends then, by true time. */
   coolUntil = 0
   #coolMs = 0
+  /** The shortest cool-down that was asked for in the present tenure. */
+  leastCoolMs = Number.POSITIVE_INFINITY
   /** How many calls of the store it has made, and which have not settled, oldest first. */
   calls = 0
   readonly inFlight = new Set<StoreCall>()
@@ -70,7 +72,7 @@ export class Member {
       store: tapped(this, store),
       id: plan.equalIds ? 'same' : `c${host.number}`,
       clock: this.clock,
-      logger: quiet,
+      logger: plan.logged ? quiet : undefined,
       signal: this.controller.signal,
       work: idle ? undefined : (tenure) => workOf(this, tenure),
       ...plan.timing,
@@ -150,6 +152,7 @@ export class Member {
     this.cluster.world.note(this.name, 'stepDown()')
     if (this.tenure && (!tenure || tenure === this.tenure)) {
       this.leaves ??= 'stepped-down'
+      this.leastCoolMs = Math.min(this.leastCoolMs, cooldownMs)
       this.cools(cooldownMs)
     }
     return (tenure ?? this.candidate).stepDown({ cooldownMs })
@@ -182,6 +185,7 @@ export class Member {
     this.tenure = tenure
     this.latest = tenure
     this.leaves = undefined
+    this.leastCoolMs = Number.POSITIVE_INFINITY
     this.#coolMs = 0
   }
 

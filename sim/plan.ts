@@ -44,6 +44,8 @@ export interface Plan {
   /** After a pause, what waited for all else may come before it. */
   readonly sloppy: boolean
   readonly equalIds: boolean
+  /** Candidates have a logger, which is told of everything. */
+  readonly logged: boolean
   readonly faults: readonly Fault[]
 }
 
@@ -52,12 +54,13 @@ export function planOf(seed: number, profile?: Profile): Plan {
   const drawn = chance.pick(profiles)
   const grid = chance.hit(1 / 6)
   const timing = drawTiming(new Chance(seed, 'timing'), grid)
+  const hosts = chance.pick([1, 2, 2, 3, 3, 3, 4, 5])
   const base: Plan = {
     seed,
     profile: profile ?? drawn,
     grid,
-    hosts: chance.pick([1, 2, 2, 3, 3, 3, 4, 5]),
-    elections: chance.pick([1, 1, 1, 1, 2, 3]),
+    hosts,
+    elections: hosts > 3 ? 1 : chance.pick([1, 1, 1, 2, 3]),
     timing,
     horizonMs: Math.round(timing.ttlMs * chance.between(7, 13)),
     latencyMs: grid ? 0 : chance.between(0.1, 5),
@@ -68,6 +71,7 @@ export function planOf(seed: number, profile?: Profile): Plan {
     askEvery: chance.pick([0, 0, 1, 7]),
     sloppy: chance.hit(0.2),
     equalIds: chance.hit(0.15),
+    logged: chance.hit(0.1),
     faults: [],
   }
   return { ...base, faults: drawFaults(base) }

@@ -1,5 +1,5 @@
 /**
- * Runs plans. About twenty worlds advance in lock-step, one turn each per turn of the real event loop, so that one
+ * Runs plans. A few worlds advance in lock-step, one turn each per turn of the real event loop, so that one
  * `setImmediate` drains the promises of all of them. A world must never notice its neighbours.
  */
 
@@ -24,10 +24,14 @@ export interface Result {
 export interface RunOptions {
   /** Keep what happened, for a timeline. */
   readonly notes?: boolean
+  /** How many advance together. */
   readonly width?: number
   /** Asked before each next plan is begun. */
   readonly wanted?: () => boolean
 }
+
+/** How many worlds advance together. More of them would not fit into the caches of a processor. */
+const WIDTH = 4
 
 interface Run {
   readonly plan: Plan
@@ -69,7 +73,7 @@ async function lockStep(
   tell: (result: Result) => void,
   drained: (runs: readonly Run[]) => void,
 ): Promise<void> {
-  const { width = 20, wanted = () => true } = options
+  const { width = WIDTH, wanted = () => true } = options
   const queue = plans[Symbol.iterator]()
   let runs: Run[] = []
   for (;;) {

@@ -43,8 +43,10 @@ export interface Write {
 export type EventName = keyof CandidateEvents
 
 export interface Checker {
-  /** A turn is over and all its promises have been drained. `thorough`: now and then, look at everybody. */
-  turned?(thorough: boolean): void
+  /** A turn is over and all its promises have been drained. What changed is with the process whose turn it was. */
+  turned?(): void
+  /** Now and then, after a turn: look at everybody. */
+  surveyed?(): void
   /** A process goes on after it was blocked. */
   woke?(host: Host): void
   called?(call: StoreCall): void
@@ -77,20 +79,26 @@ type Hook = keyof Checker
 type Args<H extends Hook> = Parameters<NonNullable<Checker[H]>>
 type See<H extends Hook> = (...args: Args<H>) => void
 
+/** Turns from one look at everybody to the next. */
+const SURVEY_EVERY = 16
+
 /** Passes what is seen on to all checkers that care. */
 export class Witness {
   readonly #checkers: readonly Checker[]
   readonly #seeing: { [H in Hook]?: readonly See<H>[] } = {}
+  readonly #turned: readonly See<'turned'>[]
   #turns = 0
 
   constructor(checkers: readonly Checker[]) {
     this.#checkers = checkers
+    this.#turned = this.#seers('turned')
   }
 
   /** A turn is over: what happens most often. */
   turned(): void {
     this.#turns += 1
-    this.tell('turned', this.#turns % 16 === 0)
+    for (const see of this.#turned) see()
+    if (this.#turns % SURVEY_EVERY === 0) this.tell('surveyed')
   }
 
   tell<H extends Hook>(hook: H, ...args: Args<H>): void {

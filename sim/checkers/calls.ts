@@ -40,12 +40,14 @@ export function calls(cluster: Cluster): Checker {
         world.violated('I12', `${member.name} renews with ${call.leftMs?.toFixed(1)} ms left, too late for an answer to count`)
     },
     answered: givenUp,
-    turned(thorough) {
-      for (const { inFlight, host } of thorough ? cluster.members : cluster.membersOn(world.actor)) {
+    turned() {
+      for (const { inFlight } of cluster.membersOn(world.actor)) for (const call of inFlight) givenUp(call)
+    },
+    surveyed() {
+      for (const { inFlight, host, name } of cluster.members) {
         for (const call of inFlight) {
-          givenUp(call)
           if (!call.signal.aborted && host.alive && !host.blocked && isLate(call))
-            world.violated('I12', `${call.member.name}: ${call.verb} of ${call.holder} is in the air without bound`)
+            world.violated('I12', `${name}: ${call.verb} of ${call.holder} is in the air without bound`)
         }
       }
     },

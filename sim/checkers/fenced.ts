@@ -26,7 +26,7 @@ export function fenced({ world, server, timing }: Cluster): Checker {
       // A connection dies with its process, and its writes may be under way.
       const lost = safeUntil - timing.ttlMs * 2 <= lossAt || host.frozenUntil > Number.NEGATIVE_INFINITY || !host.alive
       // A store that was set back may know an older tenure again, and keep it: its writes are refused for good.
-      const setBack = server.ledger.lossAt.has(election) && last > (server.row(election)?.fencingToken ?? 0)
+      const setBack = server.ledger.setBack.has(election) && last > (server.row(election)?.fencingToken ?? 0)
       if (!lost && !setBack && !freed.has(`${election} ${fencingToken}`) && world.now < safeUntil)
         world.violated('I3', `${member.name}: a write in time, with token ${fencingToken}, was refused`)
     },

@@ -3,6 +3,7 @@
 import type { Cluster } from '../cluster.ts'
 import { counting } from '../coverage.ts'
 import type { Checker } from '../witness.ts'
+import { aside } from './aside.ts'
 import { authority } from './authority.ts'
 import { calls } from './calls.ts'
 import { contract } from './contract.ts'
@@ -29,6 +30,7 @@ export const checkers = (cluster: Cluster): readonly Checker[] => [
   load(cluster),
   calls(cluster),
   pauses(cluster),
+  aside(cluster),
   stop(cluster),
   life(cluster),
   knowledge(cluster),

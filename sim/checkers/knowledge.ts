@@ -13,7 +13,7 @@ export function knowledge({ world, plan, server }: Cluster): Checker {
   const heard = (who: object, name: string, election: string, fencingToken: number | undefined): void => {
     if (fencingToken === undefined) return
     const before = latest.get(who) ?? 0
-    if (fencingToken < before && !past && !server.ledger.lossAt.has(election)) {
+    if (fencingToken < before && !past && !server.ledger.setBack.has(election)) {
       world.violated('I16', `${name} hears of token ${fencingToken} after ${before}`)
     }
     latest.set(who, Math.max(before, fencingToken))

@@ -84,7 +84,7 @@ export function life(cluster: Cluster): Checker {
     woke(host) {
       for (const { latest, leftMs } of cluster.membersOn(host)) if (latest && leftMs(latest) <= 0) over.add(latest)
     },
-    turned(thorough) {
+    turned() {
       if (over.size > 0) {
         for (const { latest, leftMs, name } of cluster.membersOn(world.actor)) {
           if (latest && over.has(latest) && leftMs(latest) > 0)
@@ -96,7 +96,8 @@ export function life(cluster: Cluster): Checker {
           world.violated('I16', `${member.name} takes itself for the leader after its end`)
       }
       forgetful.clear()
-      if (!thorough) return
+    },
+    surveyed() {
       for (const [member, tenure] of open) {
         const { host } = member
         if (!host.alive || host.blocked || member.leftMs(tenure) > 0) {

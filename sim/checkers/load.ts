@@ -18,8 +18,7 @@ export function load(cluster: Cluster): Checker {
       if (member.calls > most)
         world.violated('I12', `${member.name} has called the store ${member.calls} times in ${Math.round(world.now - first)} ms`)
     },
-    turned(thorough) {
-      if (!thorough) return
+    surveyed() {
       const { reads, host } = cluster.bystander
       const changes = (world.counts.get('elected') ?? 0) + (world.counts.get('nudged') ?? 0)
       // Half of its pause, a third of a ttl, at the least; anew for each nudge, and once or twice as a lease ends.

@@ -47,8 +47,7 @@ export function stop({ world, timing }: Cluster): Checker {
       if (leaving.has(member) && verb === 'acquire') world.violated('I14', `${member.name} bids after stop()`)
       if (silent.has(member) && verb !== 'release') world.violated('I14', `${member.name}: ${verb} after stop() resolved`)
     },
-    turned(thorough) {
-      if (!thorough) return
+    surveyed() {
       for (const [member, from] of leaving) {
         if (silent.has(member) || member.standing || !member.host.alive || member.host.blocked) continue
         const took = member.clock.mono() - from.mono

@@ -10,7 +10,7 @@ import { leadInTurn } from './lead.ts'
 import { end, lateWin, stopInAcquire, stopInDoubt, survivors, vacancy } from './leaving.ts'
 import { emerge, quiet } from './peace.ts'
 import { clockSteps, lateTimer, stability } from './stability.ts'
-import { lateNews, slowLook, yesterday } from './yesterday.ts'
+import { crossing, lateNews, slowLook, yesterday } from './yesterday.ts'
 
 type Episode = (cluster: Cluster) => Promise<void>
 
@@ -23,6 +23,7 @@ export const script: Readonly<Record<string, Episode>> = {
   clockSteps,
   lateNews,
   yesterday,
+  crossing,
   slowLook,
   handover,
   longDrain,

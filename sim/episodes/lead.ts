@@ -55,7 +55,7 @@ export async function leadInTurn(cluster: Cluster): Promise<void> {
     world.note(host.name, 'lead() works', tenure.fencingToken)
     if (turn === turns[1] && turn.tries === 1) {
       // Somebody takes its lease: what it returns is too late to count, and it has another go.
-      preempt(server, world.now, ELECTION, timing.ttlMs)
+      preempt(server, world, ELECTION, timing.ttlMs)
       await tenure.sleep(timing.ttlMs * 3)
       return -1
     }

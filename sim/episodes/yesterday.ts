@@ -3,16 +3,18 @@
 import type { Cluster } from '../cluster.ts'
 import type { Member } from '../member.ts'
 import type { Way } from '../network.ts'
+import { preempt } from '../stores/mishaps.ts'
 import { boundsOf, membersOf, stopAll } from './bounds.ts'
 
-/** Somebody follows; he has just been started, and his first bid, or its answer, will be so late. */
-async function startLate(cluster: Cluster, follower: Member, late: Way, lateMs: number): Promise<void> {
+/** A follower that has just been started; its first messages of a bid, each way, will be so late. */
+async function startLate(cluster: Cluster, follower: Member, late: { readonly [W in Way]?: number }): Promise<void> {
   const { world, network } = cluster
   await stopAll(cluster, [follower])
-  let trapped = false
+  const left = { ...late }
   network.trap = (way, about, host) => {
-    if (trapped || host !== follower.host || way !== late || about.purpose !== 'acquire' || about.election !== follower.election) return 0
-    trapped = true
+    if (host !== follower.host || about.purpose !== 'acquire' || about.election !== follower.election) return 0
+    const lateMs = left[way] ?? 0
+    delete left[way]
     return lateMs
   }
   let asked = false
@@ -33,7 +35,7 @@ export async function lateNews(cluster: Cluster): Promise<void> {
   if (!leader || !follower || !plan.deaf) return
   const { call, handover } = boundsOf(cluster)
   const lateMs = timing.callMs * 2 + handover + call
-  await startLate(cluster, follower, 'up', lateMs)
+  await startLate(cluster, follower, { up: lateMs })
   follower.host.deliver(() => void follower.stop())
   // What it will be told is new to it.
   leader.host.deliver(() => void leader.stepDown(0))
@@ -54,7 +56,7 @@ export async function yesterday(cluster: Cluster): Promise<void> {
   const { call, handover } = boundsOf(cluster)
   // By then it has asked again, and heard something newer.
   const lateMs = timing.callMs + Math.max(handover, timing.retryMs * (1 + 2 * timing.drift)) + 4 * call
-  await startLate(cluster, follower, 'down', lateMs)
+  await startLate(cluster, follower, { down: lateMs })
   await world.wait(call)
   leader.host.deliver(() => void leader.stepDown(timing.ttlMs * 2))
   await world.wait(lateMs - 2 * call)
@@ -64,6 +66,29 @@ export async function yesterday(cluster: Cluster): Promise<void> {
   world.count('played:yesterday')
   if (next && cluster.leaderOf(election) !== next) world.violated('I11', `${next.name} was deposed by an old answer`)
   await startAnew(cluster, leader)
+}
+
+/**
+ * A follower asks, asks again because there was no answer, and the store hears the second question first: who led then
+ * is no news to somebody who has heard who leads now.
+ */
+export async function crossing(cluster: Cluster): Promise<void> {
+  const { world, timing, network, elections, plan, server } = cluster
+  const leader = cluster.leaderOf(elections[0] ?? '')
+  const follower = followerOf(cluster, leader)
+  const { call, lapse, healing } = boundsOf(cluster)
+  // With less time it asks for a third time before both answers have come.
+  if (!leader || !follower || !plan.deaf || world.seed % 2 === 1 || 7 * call > timing.callMs) return
+  world.count('played:crossing')
+  const retryMs = timing.retryMs * (1 + 2 * timing.drift)
+  const secondMs = timing.callMs + retryMs + 2 * call
+  await startLate(cluster, follower, { up: secondMs + call, down: retryMs * 0.5 + 5 * call })
+  await world.wait(secondMs)
+  preempt(server, world, leader.election, timing.ttlMs)
+  await world.wait(retryMs * 0.5 + 6 * call)
+  network.trap = undefined
+  await world.wait(lapse)
+  await world.until(() => cluster.leaderOf(leader.election) !== undefined, healing)
 }
 
 /** It stands aside no longer, and no error makes it wait. */
@@ -85,7 +110,7 @@ export async function slowLook(cluster: Cluster): Promise<void> {
   // Any earlier, and drift and margin would hide it.
   const lateMs = timing.marginMs + 2 * timing.drift * timing.ttlMs + 3 * call + 50
   if (!leader || !follower || plan.profile !== 'observed' || plan.watch === 'none' || lateMs > timing.callMs * 0.9) return
-  await startLate(cluster, follower, 'up', lateMs)
+  await startLate(cluster, follower, { up: lateMs })
   await world.wait(lateMs - 2 * call)
   server.watchers.nudge(leader.host, 1)
   await world.wait(2 * call + 10)

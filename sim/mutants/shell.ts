@@ -258,4 +258,22 @@ export const shellMutants: readonly Mutant[] = [
     find: 'const cooldownMs = backoffMs(',
     replace: 'const cooldownMs = 0 * backoffMs(',
   },
+  {
+    name: 'the fence admits what is stale',
+    file: 'src/fence.ts',
+    find: 'if (fencingToken < this.#largest) return false',
+    replace: '',
+  },
+  {
+    name: 'the fence forgets the largest token',
+    file: 'src/fence.ts',
+    find: 'this.#largest = fencingToken',
+    replace: 'if (this.#largest === 0) this.#largest = fencingToken',
+  },
+  {
+    name: 'the fence refuses a token that it has seen',
+    file: 'src/fence.ts',
+    find: 'if (fencingToken < this.#largest) return false',
+    replace: 'if (fencingToken <= this.#largest) return false',
+  },
 ]

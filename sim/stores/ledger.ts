@@ -18,6 +18,8 @@ const MOST_ENTRIES = 200
 export class Ledger {
   /** When, in true time, an election last lost what had been promised. */
   readonly lossAt = new Map<string, number>()
+  /** Elections that have forgotten a tenure. */
+  readonly setBack = new Set<string>()
   readonly #world: World
   readonly #rows = new Map<string, Row>()
   #log: Entry[] = []
@@ -70,6 +72,7 @@ export class Ledger {
     for (const { election, before } of gone) {
       this.#put(election, before && { ...before, writtenAt: this.#world.now })
       this.declareLoss(election)
+      this.setBack.add(election)
       this.#world.count(count === 'all' ? 'lostAll' : 'lostCommit')
     }
   }

@@ -4,6 +4,7 @@
  */
 
 import type { Plan } from '../plan.ts'
+import type { World } from '../world.ts'
 import type { Row } from './rows.ts'
 import type { Server } from './server.ts'
 
@@ -37,26 +38,30 @@ export function endSessions(server: Server, prefix: string, declared: boolean): 
 }
 
 /** An operator deletes the record. */
-export function removeRecord(server: Server, plan: Plan, at: number, election: string): void {
-  const row = server.row(election)
+export function removeRecord(server: Server, plan: Plan, world: World, election: string): void {
   // A register keeps its chain of versions, and the token with it.
-  if (row) override(server, at, election, plan.profile === 'observed' ? { ...row, holder: 'nobody', freed: true } : undefined)
+  override(server, world, election, (row) => (plan.profile === 'observed' ? { ...row, holder: 'nobody', freed: true } : undefined))
 }
 
 /** An operator gives the lease to somebody who will not renew it. */
-export function preempt(server: Server, at: number, election: string, ttlMs: number): void {
-  const row = server.row(election)
-  if (!row) return
-  const fencingToken = Math.max(row.fencingToken + 1, Math.floor(server.now * 1000))
+export function preempt(server: Server, world: World, election: string, ttlMs: number): void {
   const operator = { holder: 'operator', candidate: 'operator', freed: false, session: undefined }
-  override(server, at, election, { ...row, ...operator, fencingToken, expiresAt: server.now + ttlMs })
+  override(server, world, election, (row) => {
+    const fencingToken = Math.max(row.fencingToken + 1, Math.floor(server.now * 1000))
+    return { ...row, ...operator, fencingToken, expiresAt: server.now + ttlMs }
+  })
 }
 
-function override(server: Server, at: number, election: string, row: Row | undefined): void {
+function override(server: Server, world: World, election: string, change: (row: Row) => Row | undefined): void {
   const { ledger, watchers } = server
-  const { version } = ledger
-  ledger.declareLoss(election)
-  ledger.begin()
-  ledger.write(election, row && { ...row, version, writtenAt: at })
-  watchers.tell(election, true)
+  server.locked(election, () => {
+    const before = ledger.row(election)
+    if (!before) return
+    const after = change(before)
+    const { version } = ledger
+    ledger.declareLoss(election)
+    ledger.begin()
+    ledger.write(election, after && { ...after, version, writtenAt: world.now })
+    watchers.tell(election, true)
+  })
 }

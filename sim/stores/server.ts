@@ -131,7 +131,7 @@ export class Server {
   }
 
   handle(request: Request, reply: Reply): void {
-    if (this.#stalled) return void this.#stalled.push(this.#later(request, reply))
+    if (this.#stalled) return void this.#stalled.push(this.#later(() => this.handle(request, reply)))
     const outage = this.#outages.at(-1)
     if (outage?.mode === 'silent') return
     if (outage) return reply(failure('store-unreachable', 'connection refused'))
@@ -142,14 +142,21 @@ export class Server {
     if (!waiting) return this.#write(request, reply)
     // A refused bid takes no lock.
     if (request.verb === 'acquire' && this.live(request.election)) return reply(this.#read({ ...request, verb: 'read' }))
-    waiting.push(this.#later(request, reply))
+    waiting.push(this.#later(() => this.handle(request, reply)))
+  }
+
+  /** Act when no write of this election is under way: an operator waits for the lock, too. */
+  locked(election: string, act: () => void): void {
+    const waiting = this.#locks.get(election)
+    if (waiting) waiting.push(this.#later(() => this.locked(election, act)))
+    else act()
   }
 
   /** What waits in the store dies with it. */
-  #later(request: Request, reply: Reply): () => void {
+  #later(act: () => void): () => void {
     const life = this.#life
     return () => {
-      if (life === this.#life) this.handle(request, reply)
+      if (life === this.#life) act()
     }
   }
 

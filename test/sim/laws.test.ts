@@ -43,7 +43,7 @@ class Model {
   }
 
   wipe(election: string): void {
-    removeRecord(this.#server, this.#plan, this.#world.now, election)
+    removeRecord(this.#server, this.#plan, this.#world, election)
   }
 
   restart(): void {
