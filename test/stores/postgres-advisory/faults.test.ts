@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { postgresAdvisory } from '../../../src/stores/postgres-advisory.ts'
 import { type Change, plant } from '../../harness/plant.ts'
 import { available, Bench } from './bench.ts'
-import { checks, type Make } from './checks.ts'
+import { checksWithin, type Make } from './checks.ts'
 
 const folder = 'src/stores/postgres-advisory'
 const sql = `${folder}/statements.ts`
@@ -212,10 +212,10 @@ describe.skipIf(!available)('planted faults', () => {
   const bench = Bench.use()
   afterEach(() => bench.clear())
 
-  test.each(checks)('the right store: $name', ({ ask }) => ask(bench, track(postgresAdvisory)))
+  test.each(checksWithin(25_000))('the right store: $name', ({ ask }) => ask(bench, track(postgresAdvisory)))
 
   test.each(faults)('$fault', async ({ check: name, fault: _, ...change }) => {
-    const check = checks.find((each) => each.name === name)
+    const check = checksWithin(5000).find((each) => each.name === name)
     if (!check) throw new Error(`no check is called ${name}`)
     const faulty = (await plant('src/stores/postgres-advisory.ts', [change])) as { postgresAdvisory: Make }
     await expect(check.ask(bench, track(faulty.postgresAdvisory))).rejects.toThrow()

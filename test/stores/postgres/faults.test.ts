@@ -4,7 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { postgres } from '../../../src/stores/postgres.ts'
 import { type Change, plant } from '../../harness/plant.ts'
 import { available, Bench } from './bench.ts'
-import { checks, type Make } from './checks.ts'
+import { checksWithin, type Make } from './checks.ts'
 
 const sql = 'src/stores/shared/sql.ts'
 const leases = 'src/stores/postgres/leases.ts'
@@ -175,10 +175,10 @@ describe.skipIf(!available)('planted faults', () => {
   const bench = Bench.use('autovacuum=off')
   afterEach(() => bench.clear())
 
-  test.each(checks)('the right store: $name', ({ ask }) => ask(bench, track(postgres)))
+  test.each(checksWithin(25_000))('the right store: $name', ({ ask }) => ask(bench, track(postgres)))
 
   test.each(faults)('$fault', async ({ check: name, also, ...change }) => {
-    const check = checks.find((each) => each.name === name)
+    const check = checksWithin(3000).find((each) => each.name === name)
     const faulty = (await plant('src/stores/postgres.ts', [change, ...(also ? [also] : [])])) as { postgres: Make }
     await expect(check?.ask(bench, track(faulty.postgres))).rejects.toThrow()
   })
