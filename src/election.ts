@@ -304,7 +304,10 @@ function failed(m: Machine, state: State, call: Call): State {
   if (!isReign(state)) return state
   if (call.verb === 'renew') {
     const failures = state.failures + 1
-    return { ...state, failures, renewAt: m.now.mono + renewalPauseMs(m.timing, failures, m.now.dice) }
+    // No later than the end of the lease: of a machine that slept, the wall clock sees it before any timer does.
+    const leftMs = state.grant ? remainingMs(m.timing, state.grant, m.now) : 0
+    const pauseMs = Math.min(renewalPauseMs(m.timing, failures, m.now.dice), leftMs)
+    return { ...state, failures, renewAt: m.now.mono + pauseMs }
   }
   return state.role === 'draining' && call.verb === 'acquire' ? { ...state, owed: true } : state
 }
@@ -368,8 +371,9 @@ function drain(m: Machine, before: Draining): State {
 
 function renewWhenDue<S extends Leading | Draining>(m: Machine, state: S): S {
   if (state.call || !state.grant || m.now.mono < state.renewAt) return state
-  const limitMs = renewalCallMs(m.timing, remainingMs(m.timing, state.grant, m.now))
-  if (limitMs === undefined) return { ...state, renewAt: Number.POSITIVE_INFINITY }
+  const leftMs = remainingMs(m.timing, state.grant, m.now)
+  const limitMs = renewalCallMs(m.timing, leftMs)
+  if (limitMs === undefined) return { ...state, renewAt: m.now.mono + leftMs }
   return send(m, state, 'renew', state.attempt, limitMs)
 }
 

@@ -188,6 +188,21 @@ describe('B3, B4: clocks are asked, timers never trusted', () => {
     await a.stop()
   })
 
+  test('the machine slept for a part of the lease, and the store is gone: told by the wall clock, without being asked', async () => {
+    const { clock, store, tenure, ends } = await leading()
+    const deadline = clock.wall() + tenure.remainingMs()
+    let abortedAt = 0
+    tenure.signal.addEventListener('abort', () => {
+      abortedAt = clock.wall()
+    })
+    store.failing = () => new Error('down')
+    clock.suspend(1000)
+    await clock.advance(2000)
+    expect(ends).toEqual(['expired'])
+    // A timer is a millisecond late at most.
+    expect(abortedAt).toBeLessThanOrEqual(deadline + 1)
+  })
+
   test('a late timer does not condemn a call whose answer has arrived', async () => {
     const { clock, store, a, ends } = await leading()
     store.hold('renew')
