@@ -9,7 +9,7 @@ import { failover, handover, longDrain, lostAcquire } from './change.ts'
 import { leadInTurn } from './lead.ts'
 import { end, lateWin, stopInAcquire, stopInDoubt, survivors, vacancy } from './leaving.ts'
 import { emerge, quiet } from './peace.ts'
-import { clockSteps, lateTimer, stability } from './stability.ts'
+import { clockSteps, lateTimer, nap, stability } from './stability.ts'
 import { crossing, lateNews, slowLook, yesterday } from './yesterday.ts'
 
 type Episode = (cluster: Cluster) => Promise<void>
@@ -25,6 +25,7 @@ export const script: Readonly<Record<string, Episode>> = {
   yesterday,
   crossing,
   slowLook,
+  nap,
   handover,
   longDrain,
   lostAcquire,

@@ -1,6 +1,7 @@
-/** One small mishap must not cost the leader its lease (I7). */
+/** One small mishap must not cost the leader its lease (I7), and a larger one must not go unnoticed (I15). */
 
 import type { Cluster } from '../cluster.ts'
+import { standStill } from '../lives.ts'
 import { boundsOf } from './bounds.ts'
 
 /** I7: one lost answer, then one lost request, to a renewal: the leader stays. */
@@ -75,3 +76,27 @@ export async function clockSteps(cluster: Cluster): Promise<void> {
 }
 
 const STEP_MS = 3_600_000
+
+/** The leader's machine sleeps for a third of what is left, and wakes without a network: the wall clock ends the tenure (I15). */
+export async function nap(cluster: Cluster): Promise<void> {
+  const { world, timing, network, elections } = cluster
+  const leader = cluster.leaderOf(elections[0] ?? '')
+  const tenure = leader?.tenure
+  if (!leader || !tenure || world.seed % 2 === 0) return
+  const { call, healing, lapse } = boundsOf(cluster)
+  const sleepMs = Math.floor(leader.leftMs(tenure) / 3)
+  network.trap = (way, _, host) => (way === 'up' && host === leader.host ? Number.POSITIVE_INFINITY : 0)
+  standStill(cluster, { kind: 'suspend', host: leader.host.number, at: world.now, forMs: sleepMs })
+  // An answer may have waited for it.
+  await world.wait(sleepMs + call)
+  // By then a renewal that was due, or in the air, has failed.
+  const leftMs = Math.max(leader.leftMs(tenure), timing.renewMs) * (1 + 2 * timing.drift)
+  const told = await world.until(() => leader.tenure !== tenure, leftMs + call)
+  network.trap = undefined
+  world.count('played:nap')
+  if (!told) return world.violated('I15', `${leader.name} slept, and is not told of the end of its lease`)
+  const led = () => elections.every((election) => cluster.leaderOf(election))
+  if (!(await world.until(led, healing + lapse))) world.violated('I11', `nobody leads although ${leader.name} has woken`)
+  // Whoever was cut off still waits after its errors.
+  await world.wait(healing)
+}

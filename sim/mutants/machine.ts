@@ -82,8 +82,14 @@ export const machineMutants: readonly Mutant[] = [
   {
     name: 'renewing although it is too late',
     file: election,
-    find: "if (limitMs === undefined) return { ...state, renewAt: Number.POSITIVE_INFINITY }\n  return send(m, state, 'renew', state.attempt, limitMs)",
+    find: "if (limitMs === undefined) return { ...state, renewAt: m.now.mono + leftMs }\n  return send(m, state, 'renew', state.attempt, limitMs)",
     replace: "return send(m, state, 'renew', state.attempt, limitMs ?? m.timing.callMs)",
+  },
+  {
+    name: 'a machine that slept waits for its timers',
+    file: election,
+    find: 'if (limitMs === undefined) return { ...state, renewAt: m.now.mono + leftMs }',
+    replace: 'if (limitMs === undefined) return { ...state, renewAt: Number.POSITIVE_INFINITY }',
   },
   {
     name: 'a bid of unknown fate is taken for won',

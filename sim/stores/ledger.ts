@@ -20,6 +20,8 @@ export class Ledger {
   readonly lossAt = new Map<string, number>()
   /** Elections that have forgotten a tenure. */
   readonly setBack = new Set<string>()
+  /** Holders whose record an operator deleted. */
+  readonly removed = new Set<string>()
   readonly #world: World
   readonly #rows = new Map<string, Row>()
   #log: Entry[] = []

@@ -21,7 +21,7 @@ export function stepStore(server: Server, at: number, ms: number): void {
   server.time.stepWall(at, ms)
   const { now, ledger, sessions } = server
   if (ms > 0) {
-    for (const [election] of ledger.rows) ledger.declareLoss(election)
+    for (const election of server.elections) ledger.declareLoss(election)
     return
   }
   // What would last longer than it may is cut to size.
@@ -39,8 +39,11 @@ export function endSessions(server: Server, prefix: string, declared: boolean): 
 
 /** An operator deletes the record. */
 export function removeRecord(server: Server, plan: Plan, world: World, election: string): void {
-  // A register keeps its chain of versions, and the token with it.
-  override(server, world, election, (row) => (plan.profile === 'observed' ? { ...row, holder: 'nobody', freed: true } : undefined))
+  override(server, world, election, (row) => {
+    server.ledger.removed.add(row.holder)
+    // A register keeps its chain of versions, and the token with it.
+    return plan.profile === 'observed' ? { ...row, holder: 'nobody', freed: true } : undefined
+  })
 }
 
 /** An operator gives the lease to somebody who will not renew it. */

@@ -114,6 +114,11 @@ export class Server {
     return this.#locks.size > 0
   }
 
+  /** All that have a record, or are being written their first. */
+  get elections(): ReadonlySet<string> {
+    return new Set([...this.#locks.keys(), ...[...this.ledger.rows].map(([election]) => election)])
+  }
+
   row(election: string): Row | undefined {
     return this.ledger.row(election)
   }
@@ -171,7 +176,9 @@ export class Server {
   }
 
   #write(request: Request, reply: Reply): void {
-    const { election } = request
+    const { election, holder } = request
+    // Declared: no copy of a bid arrives after the deletion of what it won. It would win again, with another token.
+    if (request.verb === 'acquire' && this.ledger.removed.has(holder)) return reply({ type: 'lease', lease: undefined })
     const before = this.ledger.row(election)
     const moment = this.#moment(request)
     const { answer, row: after } = evaluate(request, before, moment)
