@@ -18,6 +18,7 @@ const meanings: Readonly<Record<string, { readonly code: TenureErrorCode; readon
   '42P01': { code: 'store-unfit', advice: 'Call ensureSchema() of the store once, or run the SQL that `tenure ddl` prints' },
   '42703': { code: 'store-unfit', advice: 'There is a table tenure_lease that is not ours: rename it, or use another schema' },
   '42804': { code: 'store-unfit', advice: 'There is a table tenure_lease that is not ours: rename it, or use another schema' },
+  '42710': { code: 'store-unfit', advice: 'There is a type of this name that is not ours: rename it, or use another schema' },
   '42809': { code: 'store-unfit', advice: 'tenure_lease is not a table: rename it, or use another schema' },
   '42P10': { code: 'store-unfit', advice: 'The table tenure_lease has lost its primary key' },
   '25006': { code: 'store-unfit', advice: 'The server is a standby, or default_transaction_read_only is on: connect to the primary' },

@@ -20,15 +20,19 @@ const persistence: Statement = {
   text: "SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass('tenure_lease')",
 }
 
+/** How the server says that somebody else has just made it: as a row, as a table, or as the type that comes with a table. */
+const madeMeanwhile: ReadonlySet<string | undefined> = new Set(['23505', '42P07', '42710'])
+
 /** Make what is missing. Two processes may do so at once; where nothing is missing, no right to make tables is needed. */
 export async function makeTables(session: Session): Promise<void> {
   for (const { exists, make } of tables) {
-    if ((await session.query(exists, [])).length > 0) continue
+    const isThere = async () => (await session.query(exists, [])).length > 0
+    if (await isThere()) continue
     try {
       await session.query(make, [])
     } catch (thrown) {
-      // Somebody else has just made it: IF NOT EXISTS does not help against that.
-      if (!['23505', '42P07'].includes(sqlState(thrown) ?? '')) throw thrown
+      // IF NOT EXISTS does not help against that. Where nobody has made it, something else has its name.
+      if (!madeMeanwhile.has(sqlState(thrown)) || !(await isThere())) throw thrown
     }
   }
 }

@@ -7,7 +7,7 @@ import postgresJs, { type Options, type Sql } from 'postgres'
 import { afterAll, beforeAll } from 'vitest'
 import type { Bid } from '../../../src/store.ts'
 import { type PostgresStore, postgres } from '../../../src/stores/postgres.ts'
-import type { Server } from '../../harness/server.ts'
+import { type Server, until } from '../../harness/server.ts'
 import { findServer, startPostgres } from '../../harness/servers.ts'
 
 export const available = findServer('postgres') !== undefined
@@ -146,4 +146,16 @@ export async function clientAt(port: number): Promise<pg.Client> {
   client.on('error', () => {})
   await client.connect()
   return client
+}
+
+/** Wait until somebody waits for a lock; gives what they asked. */
+export async function waits(bench: Bench, boundMs: number): Promise<string> {
+  let query = ''
+  const waiting = async () => {
+    const { rows } = await bench.admin.query("SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    query = rows[0]?.query ?? ''
+    return rows.length === 1
+  }
+  await until('somebody waits', waiting, boundMs)
+  return query
 }

@@ -7,7 +7,8 @@ import { ManualClock } from '../../../src/testing/index.ts'
 import { startProxy } from '../../harness/proxy.ts'
 import { until } from '../../harness/server.ts'
 import { inTheAir } from '../../in-the-air.ts'
-import { type Bench, bidFor, clientAt, fresh } from './bench.ts'
+import { type Bench, bidFor, clientAt, fresh, waits } from './bench.ts'
+import { schemaChecks } from './schema-checks.ts'
 
 export type Make = (pool: Pool, options?: PostgresOptions) => PostgresStore
 
@@ -32,18 +33,6 @@ async function locked<T>(bench: Bench, election: string, during: () => Promise<T
   } finally {
     await operator.end()
   }
-}
-
-/** Wait until somebody waits for a lock; gives what they asked. */
-async function waits(bench: Bench, boundMs: number): Promise<string> {
-  let query = ''
-  const waiting = async () => {
-    const { rows } = await bench.admin.query("SELECT query FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
-    query = rows[0]?.query ?? ''
-    return rows.length === 1
-  }
-  await until('somebody waits', waiting, boundMs)
-  return query
 }
 
 /** A fault may hang: that shows it, too, once the bound has passed. */
@@ -279,6 +268,7 @@ export function checksWithin(boundMs: number): readonly Check[] {
         await until('no connection is left', () => pool.totalCount === 0, boundMs)
       },
     },
+    ...schemaChecks(boundMs),
   ]
 }
 
