@@ -34,10 +34,16 @@ process.on('message', (order: GuardOrder, socket: unknown) => {
 process.on('disconnect', () => end('its supervisor has ended'))
 // It ends when its task has, not when somebody signals all that is called node.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => {})
-const ready: GuardReport = 'ready'
-process.send?.(ready)
+report('ready')
+// It may have ended before there was anybody here to hear of it.
+if (!process.connected) end('its supervisor has ended')
 // A first look takes three times as long as the next ones, and when it matters it has to be quick.
 setImmediate(() => new ProcessTree({ mark: '-', session: 0 }).members())
+
+/** Whether anybody hears it is not asked: the end of the channel tells of a supervisor that has ended. */
+function report(word: GuardReport): void {
+  process.send?.(word, undefined, {}, () => {})
+}
 
 function take(order: GuardOrder): void {
   switch (order.type) {
