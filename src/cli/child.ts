@@ -59,7 +59,7 @@ export async function runChild(launch: Launch): Promise<Ending> {
     ran = processOf(group)?.group === group && (await launch.led(group))
     return ran
   }
-  void converse(child, { ...launch, led })
+  converse(child, { ...launch, led })
   return { ...(await ended), neverRan: !ran }
 }
 
@@ -76,16 +76,19 @@ function ending(child: ChildProcess): Promise<Ending> {
 }
 
 /** Talk with the launcher: learn the group, let the command go, and stop and go on together with it. */
-async function converse(child: ChildProcess, { led, stopped }: Pick<Launch, 'led' | 'stopped'>): Promise<void> {
+function converse(child: ChildProcess, { led, stopped }: Pick<Launch, 'led' | 'stopped'>): void {
   const line = child.stdio[3]
   if (!(line instanceof Duplex)) return
-  // It breaks when the launcher is killed, and that is seen from its exit.
-  line.on('error', () => {})
-  for await (const words of createInterface({ input: line })) {
+  const heard = async (words: string) => {
     const [word, value] = words.split(' ')
     if (word === 'stopped') line.write(`${await stopped(child.pid ?? 0)}\n`)
     else if (word === 'pid') line.write((await led(Number(value))) ? 'go\n' : 'no\n')
   }
+  const words = createInterface({ input: line })
+  words.on('line', (word) => void heard(word))
+  // Both break when the launcher is killed, and that is seen from its exit.
+  line.on('error', () => {})
+  words.on('error', () => {})
 }
 
 /** Refuse a command that cannot be run, as a shell would, before anybody waits for an election to find that out. */

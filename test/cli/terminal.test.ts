@@ -298,6 +298,17 @@ describe('the end', () => {
     )
   })
 
+  test('the launcher is killed while a word for it is on its way: that is an end like others, and no failure of ours', async () => {
+    const main = await here.faulty('deaf', {
+      file: 'src/cli/terminal.ts',
+      from: 'read -r word <&3 || kill -KILL "$PPID"',
+      to: 'sleep 0.5; kill -KILL "$PPID" $$',
+    })
+    const shell = new Shell()
+    await shell.line(`${process.execPath} ${main} run x -- true`)
+    expect(await shell.exitCode()).toBe(137)
+  })
+
   test('a loss ends a child in the foreground, and 80 comes out', async () => {
     const shell = new Shell()
     await shell.run('trap "" TERM; echo begun; while :; do sleep 1; done', '--ttl 3s')
