@@ -9,7 +9,8 @@ import { file } from '../../stores/file.ts'
 import { type Cue, election, hostClock, type Report, ttlMs } from './words.ts'
 
 export async function act(dir: string, id: string): Promise<void> {
-  const say = (report: Report) => process.send?.(report)
+  // A stage that is gone hears nothing; that it is gone is told below.
+  const say = (report: Report) => process.send?.(report, undefined, {}, () => {})
   let lingering = false
   const candidate = new Candidate({
     election,
@@ -45,6 +46,7 @@ export async function act(dir: string, id: string): Promise<void> {
   })
   // The stage is gone: so is the play.
   process.on('disconnect', () => process.exit())
+  if (!process.connected) process.exit()
   await candidate.start()
   say({ type: 'standing' })
 }
