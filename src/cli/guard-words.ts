@@ -20,5 +20,9 @@ export type GuardOrder =
   /** Nothing is left to guard. */
   | { readonly type: 'dismiss' }
 
-/** From the guard: it has begun to listen. */
-export type GuardReport = 'ready'
+/** From the guard. Its end is the last word: it has ended the tree, or nobody guards it. */
+export type GuardReport =
+  /** It has begun to listen. */
+  | 'ready'
+  /** The answer to `gone`: none of that tree was ended by it. */
+  | 'spared'

@@ -62,6 +62,7 @@ function take(order: GuardOrder): void {
     case 'gone':
       tree = undefined
       launcher = undefined
+      if (!ending) report('spared')
       return
     case 'dismiss':
       if (!ending) process.exit(0)

@@ -6,17 +6,26 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import type { Server } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { after } from './after.ts'
 import { exitCode, Refusal } from './exit-codes.ts'
 import type { GuardOrder, GuardReport } from './guard-words.ts'
 import type { HostInstant } from './instants.ts'
 import type { TreeRoot } from './tree.ts'
+
+/** A guard that has not answered by then is frozen, and has ended nobody. */
+const ANSWER_MS = 5000
 
 const guardFile = fileURLToPath(new URL('./guard.js', import.meta.url))
 
 export class Guardian {
   readonly #process: ChildProcess
   readonly #ready: Promise<void>
+  /** Words on their way out. One behind a socket waits until that has arrived, and is forgotten when the guard dies before. */
+  readonly #leaving = new Set<(isOut: boolean) => void>()
   #dismissed = false
+  /** So many times `gone` was said and not answered. */
+  #unanswered = 0
+  #answered: () => void = () => {}
   #dead = false
   /** Resolves when the guard has ended although nobody dismissed it. */
   readonly died: Promise<void>
@@ -33,11 +42,12 @@ export class Guardian {
     })
     this.#process = child
     this.#ready = new Promise((resolve) => {
-      child.once('message', (_: GuardReport) => resolve())
+      child.on('message', (report: GuardReport) => (report === 'ready' ? resolve() : this.#spared()))
     })
     this.died = new Promise((resolve) => {
       const died = () => {
         this.#dead = true
+        for (const sent of [...this.#leaving]) sent(false)
         if (!this.#dismissed) resolve()
       }
       child.once('exit', died)
@@ -85,9 +95,22 @@ export class Guardian {
     return this.#send({ type: 'lead', group })
   }
 
-  /** No process of the tree is left. */
-  gone(): Promise<boolean> {
-    return this.#send({ type: 'gone' })
+  /**
+   * No process of the tree is left. Resolves when the word is out; if asked to, when the guard has answered that it ended
+   * none of them, or has died.
+   */
+  async gone(isAsked: boolean): Promise<void> {
+    const answered = new Promise<void>((resolve) => {
+      this.#answered = resolve
+    })
+    this.#unanswered += 1
+    const isOut = await this.#send({ type: 'gone' })
+    if (!isOut || !isAsked) return
+    let cancel = () => {}
+    const isOver = new Promise<void>((resolve) => {
+      cancel = after(ANSWER_MS, resolve)
+    })
+    await Promise.race([answered, this.died, isOver]).finally(cancel)
   }
 
   /** Nothing is left to guard. */
@@ -96,11 +119,21 @@ export class Guardian {
     return this.#send({ type: 'dismiss' })
   }
 
+  #spared(): void {
+    this.#unanswered -= 1
+    if (this.#unanswered === 0) this.#answered()
+  }
+
   /** Resolves when the word is out; with false when there is nobody to hear it. */
   #send(order: GuardOrder, liveness?: Server): Promise<boolean> {
     return new Promise((resolve) => {
       if (this.#dead || !this.#process.connected) return resolve(false)
-      this.#process.send(order, liveness, {}, (error) => resolve(error === null))
+      const sent = (isOut: boolean) => {
+        this.#leaving.delete(sent)
+        resolve(isOut)
+      }
+      this.#leaving.add(sent)
+      this.#process.send(order, liveness, {}, (error) => sent(error === null))
     })
   }
 }

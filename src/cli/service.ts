@@ -40,6 +40,8 @@ export type Served =
   /** Leadership ended first. */
   | { readonly type: 'lost' }
 
+const KILLED = exitCodeOfSignal('SIGKILL')
+
 export class Service {
   readonly #parts: ServiceParts
   readonly #root: TreeRoot
@@ -120,11 +122,13 @@ export class Service {
   /** The command has ended, for whatever reason: see to the rest of its tree. */
   async #aftermath(ending: Ending): Promise<Served> {
     const { plan, tenure, guardian, talk } = this.#parts
+    // Killed, and not by us: it may have been the guard, whose own end is felt a moment later.
+    const isAsked = ending.code === KILLED && !this.#leash.isKilling
     // The clock is asked: what came to its end too late was not done under this lease.
     if (!tenure.held) this.#lose()
     if (!this.#isLost) this.#endLeftovers()
     await this.#leash.slack()
-    await guardian.gone()
+    await guardian.gone(isAsked)
     if (ending.neverRan) return this.#refusal() ?? { type: 'lost' }
     if (this.#isLost) return { type: 'lost' }
     if (ending.refusal) talk.error(ending.refusal)
