@@ -5,6 +5,7 @@
 
 import { describeValue, maskSecrets, TenureError } from '../errors.ts'
 import type { LeaseStore } from '../index.ts'
+import { Settling } from '../stores/redis/answers.ts'
 import type { IoredisClient, IoredisCluster, NodeRedisClient, NodeRedisCluster, NodeRedisSentinel } from '../stores/redis/client.ts'
 import { keysOf } from '../stores/redis/keys.ts'
 import { wiresOf } from '../stores/redis/wire.ts'
@@ -29,6 +30,7 @@ export async function openRedis({ url, own }: Address): Promise<Connected> {
     where: maskSecrets(url),
     examine: () => findingsOf(client, options),
     rehearse: (use) => rehearse(client, options, use),
+    settlingMs: (thrown) => (thrown instanceof Settling ? thrown.forMs : undefined),
     close: async () => store.close?.(),
   }
 }

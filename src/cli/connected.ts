@@ -14,6 +14,8 @@ export interface Connected {
   readonly examine?: (() => Promise<readonly Finding[]>) | undefined
   /** A store of the same kind in the same place, to try bids on without leaving a trace; removed after use. */
   readonly rehearse?: (<T>(use: (store: LeaseStore) => Promise<T>) => Promise<T>) | undefined
+  /** For how long a server that was started a moment ago gives nobody a lease, where it refused a bid for that. */
+  readonly settlingMs?: ((thrown: unknown) => number | undefined) | undefined
   /** The listening socket that is this process's sign of life in an election. */
   readonly livenessServer?: ((election: string) => Server | undefined) | undefined
   close(): Promise<void>

@@ -4,12 +4,13 @@
  */
 
 import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import type { LeaseStore } from '../../index.ts'
 import { asked, type StoreOptions, type Verb, withConnected, withStore } from '../command.ts'
 import type { Connected, Finding } from '../connected.ts'
 import { durationText } from '../durations.ts'
 import { exitCode } from '../exit-codes.ts'
-import { colorsFor, printable } from '../output.ts'
+import { colorsFor, printable, Talk } from '../output.ts'
 
 interface DoctorOptions extends StoreOptions {
   readonly json?: boolean | undefined
@@ -22,6 +23,8 @@ const TTL_PER_CALL = 60
 const DEFAULT_TTL_MS = 15_000
 /** What one clock may be off, as the library assumes it. */
 const DRIFT = 0.005
+/** The longest that is waited for a server that was started a moment ago: the ttl of a bid, and some. */
+const SETTLING_MS = 30_000
 
 export const doctor: Verb = {
   add(program, _rest, done) {
@@ -34,7 +37,10 @@ export const doctor: Verb = {
 async function examine(connected: Connected, options: DoctorOptions): Promise<number> {
   const before = { mono: performance.now(), wall: Date.now() }
   const rehearse = connected.rehearse ?? (<T>(use: (store: LeaseStore) => Promise<T>) => use(connected.store))
-  const slowest = await rehearse((store) => slowestCall(connected, store))
+  const slowest = await rehearse(async (store) => {
+    await settled(connected, store, new Talk(options))
+    return slowestCall(connected, store)
+  })
   const findings: Finding[] = [
     { level: 'good', text: `${connected.where} can be reached; bids, renewals and releases are allowed` },
     { level: 'good', text: `of ${3 * ROUNDS} calls the slowest took ${millis(slowest)}` },
@@ -47,6 +53,29 @@ async function examine(connected: Connected, options: DoctorOptions): Promise<nu
   return findings.some(({ level }) => level === 'unfit') ? exitCode.configuration : exitCode.ok
 }
 
+/** Wait, and say so, while the server was started too recently to give anybody a lease. Throws whatever else it refuses. */
+async function settled(connected: Connected, store: LeaseStore, talk: Talk): Promise<void> {
+  const until = performance.now() + SETTLING_MS
+  for (let isTold = false; ; isTold = true) {
+    const bid = bidFor(store)
+    try {
+      await asked(connected, (signal) => store.acquire(bid, signal))
+      return await asked(connected, (signal) => store.release(bid, signal))
+    } catch (thrown) {
+      const forMs = connected.settlingMs?.(thrown)
+      if (forMs === undefined || performance.now() + forMs > until) throw thrown
+      const sentence = `${connected.where} was started a moment ago, and gives nobody a lease for another ${durationText(forMs)}: waiting`
+      if (!isTold) talk.note('settling', sentence, { forMs })
+      await pause(forMs)
+    }
+  }
+}
+
+function bidFor({ minTtlMs = 0 }: LeaseStore) {
+  const ttlMs = Math.max(DEFAULT_TTL_MS, minTtlMs)
+  return { election: ELECTION, holder: randomBytes(16).toString('hex'), candidate: 'doctor', ttlMs }
+}
+
 /** Lead and give back, time and again. Throws whatever the store refuses. */
 async function slowestCall(connected: Connected, store: LeaseStore): Promise<number> {
   let slowest = 0
@@ -56,9 +85,8 @@ async function slowestCall(connected: Connected, store: LeaseStore): Promise<num
     slowest = Math.max(slowest, performance.now() - begun)
     return answer
   }
-  const ttlMs = Math.max(DEFAULT_TTL_MS, store.minTtlMs ?? 0)
   for (let round = 0; round < ROUNDS; round++) {
-    const bid = { election: ELECTION, holder: randomBytes(16).toString('hex'), candidate: 'doctor', ttlMs }
+    const bid = bidFor(store)
     const lease = await timed((signal) => store.acquire(bid, signal))
     // Another doctor is at work, and proves the same.
     if (lease?.holder !== bid.holder) continue

@@ -7,6 +7,16 @@ import { TenureError } from '../../errors.ts'
 import type { Lease } from '../../store.ts'
 import { failureOf } from './failures.ts'
 
+/** The server was started a moment ago, and gives nobody a lease yet. */
+export class Settling extends TenureError {
+  readonly forMs: number
+  constructor(forMs: number) {
+    const why = 'what it forgot may still be believed in'
+    super('store-unreachable', `redis: settling after a restart of the server: ${why}, for another ${forMs} ms`)
+    this.forMs = forMs
+  }
+}
+
 /** The lease as it stands; `undefined` if nobody holds it. Throws what the script found wrong. */
 export function leaseOf(verb: string, reply: unknown): Lease | undefined {
   const [kind, ...rest] = partsOf(verb, reply)
@@ -54,10 +64,7 @@ export function grantsOf(reply: unknown, count: number): (number | TenureError)[
 function refusalOf(verb: string, kind: unknown, [first, second]: readonly unknown[]): TenureError {
   switch (kind) {
     case 'settling':
-      return new TenureError(
-        'store-unreachable',
-        `redis: settling after a restart of the server: what it forgot may still be believed in, for another ${String(first)} ms`,
-      )
+      return new Settling(numberOf('acquire', first))
     case 'evicting':
       return new TenureError(
         'store-unfit',
