@@ -1,7 +1,7 @@
 /** What `tenure doctor` tells about a server whose advisory locks hold elections. Takes no lock, and writes nothing. */
 
 import { type Clock, systemClock } from '../../clock.ts'
-import { type Answers, askServer, doubtful, factsOf, unfit } from '../postgres/examine.ts'
+import { type Answers, askServer, doubtful, factsOf, memoless, unfit } from '../postgres/examine.ts'
 import type { Session } from '../postgres/session.ts'
 import type { Examination, Finding } from '../shared/examination.ts'
 import type { Statement } from '../shared/sql.ts'
@@ -65,8 +65,9 @@ function unsound({ pooled }: Session, terms: Terms | undefined): Finding[] {
   return findings
 }
 
-function notes({ most, used }: Answers, terms: Terms | undefined): Finding[] {
-  const findings: Finding[] = []
+function notes(answers: Answers, terms: Terms | undefined): Finding[] {
+  const { most, used } = answers
+  const findings = memoless(answers)
   if (Number(most) - Number(used) < 10 * MOST) {
     const advice = `each process needs two, and at times ${MOST}`
     findings.push({ severity: 'info', message: `${used} of ${most} connections are in use`, advice })

@@ -15,6 +15,7 @@ const questions = {
   version: "current_setting('server_version')",
   table:
     "(SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('tenure_lease'))",
+  memo: "to_regclass('tenure_memo')::text",
   persistence: "(SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass('tenure_lease'))",
   rights: `CASE WHEN to_regclass('tenure_lease') IS NOT NULL THEN
     (has_table_privilege('tenure_lease', 'SELECT') AND has_table_privilege('tenure_lease', 'INSERT') AND has_table_privilege('tenure_lease', 'UPDATE'))::text END`,
@@ -105,8 +106,16 @@ export function doubtful({ fsync, fullPages, standbys, synchronous, most, used }
   return findings
 }
 
-function notes({ commit, idleTimeout }: Answers, { pooled }: Session): Finding[] {
-  const findings: Finding[] = []
+/** Leases do without it: nothing that would make a server unfit. */
+export function memoless({ table, memo }: Answers): Finding[] {
+  if (table === null || memo !== null) return []
+  const advice = 'only runOnce() with a version needs it; run the SQL that `tenure ddl` prints, or call ensureSchema() once'
+  return [{ severity: 'info', message: 'the table tenure_memo is missing', advice }]
+}
+
+function notes(answers: Answers, { pooled }: Session): Finding[] {
+  const { commit, idleTimeout } = answers
+  const findings = memoless(answers)
   const info = (message: string, advice: string) => findings.push({ severity: 'info', message, advice })
   if (pooled)
     info('a pooler stands before the server', 'followers poll every retry interval; connect past it and a handover takes milliseconds')

@@ -20,6 +20,7 @@ interface Answers {
   readonly locking: string
   readonly synchronous: string
   readonly table: boolean
+  readonly memo: boolean
 }
 
 /** Rejects like the store where the file cannot be read. */
@@ -45,13 +46,15 @@ export async function examine(db: SqliteDatabase, signal: AbortSignal, clock: Cl
 
 function ask(connection: Connection): Answers {
   const one = (sql: string) => connection.all(sql)[0]?.[0] ?? ''
+  const has = (table: string) => one(`SELECT name AS a FROM main.sqlite_schema WHERE name = '${table}'`) !== ''
   return {
     file: one("SELECT file AS a FROM pragma_database_list WHERE name = 'main'"),
     version: one('SELECT sqlite_version() AS a'),
     mode: one('PRAGMA main.journal_mode'),
     locking: one('PRAGMA main.locking_mode'),
     synchronous: one('SELECT synchronous AS a FROM pragma_synchronous'),
-    table: one("SELECT name AS a FROM main.sqlite_schema WHERE name = 'tenure_lease'") !== '',
+    table: has('tenure_lease'),
+    memo: has('tenure_memo'),
   }
 }
 
@@ -66,7 +69,7 @@ function unfit({ file, mode, locking, table }: Answers, filesystem: Filesystem |
   return findings
 }
 
-function notes({ synchronous }: Answers, walBytes: number, comparable: boolean): Finding[] {
+function notes({ synchronous, table, memo }: Answers, walBytes: number, comparable: boolean): Finding[] {
   const findings: Finding[] = []
   const note = (severity: Finding['severity'], message: string, advice: string) => findings.push({ severity, message, advice })
   if (walBytes > LARGE_WAL) {
@@ -74,6 +77,10 @@ function notes({ synchronous }: Answers, walBytes: number, comparable: boolean):
     note('warning', `the WAL has ${size}`, 'a reader that never ends keeps it from being written back, and a commit may take long then')
   }
   if (Number(synchronous) < 2) note('info', `synchronous is ${synchronous} on this connection`, 'bids set FULL for themselves')
+  if (table && !memo) {
+    const advice = 'only runOnce() with a version needs it; run the SQL that `tenure ddl` prints, or call ensureSchema() once'
+    note('info', 'the table tenure_memo is missing', advice)
+  }
   if (!comparable)
     note('info', 'this system does not tell one boot from another', 'after a crash others wait for a whole ttl from when they look')
   return findings

@@ -36,6 +36,11 @@ describe.skipIf(!available)('what doctor is told', () => {
     expect((await look(pool({ database: 'empty' }))).findings).toContainEqual(
       expect.objectContaining({ severity: 'error', message: 'the table tenure_lease is missing' }),
     )
+    await bench.admin.query('ALTER TABLE tenure_memo RENAME TO away')
+    expect((await look(pool())).findings).toContainEqual(
+      expect.objectContaining({ severity: 'info', message: 'the table tenure_memo is missing' }),
+    )
+    await bench.admin.query('ALTER TABLE away RENAME TO tenure_memo')
     await bench.admin.query('CREATE ROLE stranger LOGIN')
     const { findings } = await look(pool({ user: 'stranger' }))
     expect(findings).toContainEqual(

@@ -36,6 +36,14 @@ describe.skipIf(!available)('what a doctor is told', { timeout: 120_000 }, () =>
     expect(await asked(pool)).toMatchObject({ level: 'C', findings: ['error: public.tenure_lease is unlogged: a crash empties it'] })
   })
 
+  test('no table for memos: told, and nothing that would make it unfit', async () => {
+    await bench.admin.query('CREATE DATABASE memoless')
+    const pool = bench.pool(bench.server.port, { database: 'memoless' })
+    await postgres(pool).ensureSchema()
+    await pool.query('DROP TABLE tenure_memo')
+    expect(await asked(pool)).toMatchObject({ level: 'A', findings: ['info: the table tenure_memo is missing'] })
+  })
+
   test('a user without rights, and settings that lose commits', async () => {
     await bench.admin.query(
       'CREATE ROLE reader LOGIN; GRANT SELECT ON tenure_lease TO reader; ALTER ROLE reader SET synchronous_commit = off',

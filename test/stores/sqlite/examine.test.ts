@@ -53,6 +53,13 @@ describe.each(drivers)('a file examined through $name', (driver) => {
       expect(found.map(({ message }) => message).join()).toContain('is on nfs, which other machines may share')
     })
 
+    test('that there is no table for memos, which makes it no less fit', async () => {
+      bench.operator.exec('PRAGMA synchronous = FULL')
+      bench.operator.exec('DROP TABLE tenure_memo')
+      expect(await examine(bench.operator, calm())).toMatchObject({ level: 'A' })
+      expect(await findings()).toEqual(['info: the table tenure_memo is missing'])
+    })
+
     test('that a reader keeps the WAL from being written back', async () => {
       // Beyond its end nothing counts.
       const wal = openSync(`${bench.file}-wal`, 'r+')
