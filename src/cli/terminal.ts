@@ -14,18 +14,23 @@ import { MARK_NAME } from './tree.ts'
  * What the shell runs. Its descriptor 3 leads to the supervisor: `pid N` and `stopped` go out, `go`, `no`, `fg` and `bg`
  * come in. The command waits for its `go`, so that nothing runs before the guard knows of it. The mark is given to the
  * command alone: the shell outlives it, to give the foreground back. When nobody is left at the other end the shell of the
- * user has the foreground already, and ours must not touch it: it ends without another word.
+ * user has the foreground already, and ours must not touch it: it ends without another word. It is told by number: where it
+ * has ended, `$PPID` may be whoever adopts orphans.
+ *
+ * The parentheses make it fork. A plain command is started by vfork where the shell is dash, and one that is stopped between
+ * that and its exec is never heard of: its parent sleeps until it executes something, which it will not.
  */
 const script = `
 mark=$1 s=1; shift
 trap : INT QUIT
 trap 'exit "$s"' EXIT # bash gives up what it does when the command dies of SIGINT
 exec 4>&2 2>/dev/null
-${MARK_NAME}="$mark" /bin/sh -c '
+( export ${MARK_NAME}="$mark"; exec /bin/sh -c '
+  launcher=$1; shift
   echo "pid $$" >&3
-  read -r word <&3 || kill -KILL "$PPID"
+  read -r word <&3 || kill -KILL "$launcher"
   [ "$word" = go ] && exec 3>&- && exec "$@"
-' tenure "$@" 2>&4 4>&-
+' tenure $$ "$@" 2>&4 4>&- )
 s=$?
 while [ "$s" -gt 128 ] && jobs %% >/dev/null 2>&1; do
   echo stopped >&3

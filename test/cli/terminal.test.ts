@@ -1,10 +1,13 @@
 /** A person at a terminal: a real pseudo-terminal, a shell with job control, keys typed. */
 
-import { symlinkSync } from 'node:fs'
+import { execFileSync, spawn as spawnProcess, spawnSync } from 'node:child_process'
+import { copyFileSync, realpathSync, symlinkSync } from 'node:fs'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type IPty, spawn } from '@lydell/node-pty'
 import { afterEach, describe, expect, test } from 'vitest'
-import { guardOf, isAlive, linesOf, place, until } from './harness.ts'
+import type { Fault } from '../../scripts/build.mjs'
+import { BOUND_MS, guardOf, isAlive, linesOf, place, until } from './harness.ts'
 
 const here = place()
 const open: IPty[] = []
@@ -31,10 +34,11 @@ class Shell {
   }
 
   /** Wait for what is shown. Returns it with what came before; what comes after is looked at the next time. */
-  async shows(pattern: RegExp): Promise<string> {
+  async shows(pattern: RegExp, boundMs = BOUND_MS): Promise<string> {
     await until(
       () => pattern.test(this.#seen),
       () => `the terminal to show ${pattern}, it shows: ${JSON.stringify(this.#seen)}`,
+      boundMs,
     )
     const match = pattern.exec(this.#seen)
     const end = (match?.index ?? 0) + (match?.[0].length ?? 0)
@@ -143,6 +147,10 @@ describe('the child has the terminal', () => {
   })
 })
 
+/**
+ * Scripts that wait do so by themselves and start nothing: one that is stopped between the vfork and the exec of its
+ * child is deaf from then on, whoever has started it (see `terminal.ts`).
+ */
 describe('Ctrl-Z', () => {
   const script = 'echo begun; read a; echo "got:$a"; exit 7'
 
@@ -161,12 +169,15 @@ describe('Ctrl-Z', () => {
 
   test('bg: it runs on; when it wants to read it stops, as any job does, and fg brings it back', async () => {
     const shell = new Shell()
-    await shell.run(`echo begun; sleep 1; ${script}`)
+    const gate = here.file('gate')
+    execFileSync('mkfifo', [gate])
+    await shell.run(`echo begun; read b < ${gate}; ${script}`)
     await shell.shows(/begun/)
     shell.type(CTRL_Z)
     await shell.shows(/Stopped/)
     shell.type('\r')
     await shell.line('bg')
+    await writeFile(gate, 'go on\n')
     await shell.shows(/begun/)
     // It is told by the shell before its next prompt.
     for (let stopped = false; !stopped; ) {
@@ -183,7 +194,7 @@ describe('Ctrl-Z', () => {
 
   test('for longer than the lease lives: the guard has ended the tree, and fg says 80', async () => {
     const shell = new Shell()
-    await shell.run('echo begun; sleep 1000', '--ttl 1s')
+    await shell.run('echo begun; read a', '--ttl 1s')
     await shell.shows(/begun/)
     shell.type(CTRL_Z)
     await shell.shows(/Stopped/)
@@ -218,6 +229,64 @@ describe('Ctrl-Z', () => {
     await new Promise((resolve) => setTimeout(resolve, 300))
     shell.type('hello\r')
     await shell.shows(/got:hello/)
+  })
+})
+
+/** A lease of the kernel (F_SETLEASE, F_WRLCK): whoever opens the file sleeps, and a signal tells of him. */
+const takeLease = `open(my $file, '<', $ARGV[0]) && fcntl($file, 1024, 1) or exit 1;`
+
+/** Whoever executes this file has to wait, until we let go of it. */
+async function held(path: string): Promise<{ awaited(): Promise<void>; letGo(): void }> {
+  const script = `$| = 1; $SIG{IO} = sub { print "awaited\\n" }; ${takeLease}
+    print "held\\n"; 1 while !defined sysread(STDIN, my $word, 1)`
+  const holder = spawnProcess('perl', ['-e', script, path], { env: here.environment(), stdio: ['pipe', 'pipe', 'inherit'] })
+  let said = ''
+  holder.stdout.on('data', (chunk: Buffer) => {
+    said += chunk
+  })
+  const says = (word: string) =>
+    until(
+      () => said.includes(word),
+      () => `"${word}", it said: ${said}`,
+    )
+  await says('held')
+  return { awaited: () => says('awaited'), letGo: () => void holder.stdin.write('.') }
+}
+
+const hasLeases = spawnSync('perl', ['-e', takeLease, here.file('probe', '')]).status === 0
+const hasVfork = realpathSync('/bin/sh').endsWith('dash')
+
+describe.skipIf(!hasLeases)('Ctrl-Z after fork and before exec', () => {
+  async function stoppedEarly(name: string, ...faults: Fault[]): Promise<{ shell: Shell; letGo(): void }> {
+    const slow = here.file(`${name}-sh`)
+    copyFileSync('/bin/sh', slow)
+    const main = await here.faulty(name, { file: 'src/cli/terminal.ts', from: "/bin/sh -c '", to: `${slow} -c '` }, ...faults)
+    const { awaited, letGo } = await held(slow)
+    const shell = new Shell()
+    await shell.line(`${process.execPath} ${main} run x -- sh ${here.file('script', 'echo begun; exit 7')}`)
+    await awaited()
+    shell.type(CTRL_Z)
+    return { shell, letGo }
+  }
+
+  test('stops the job, and fg begins with the command', async () => {
+    const { shell, letGo } = await stoppedEarly('slow')
+    await shell.shows(/Stopped/)
+    shell.type('\r')
+    await shell.line('fg')
+    letGo()
+    await shell.shows(/begun/)
+    expect(await shell.exitCode()).toBe(7)
+  })
+
+  test.skipIf(!hasVfork)('a launcher that starts it by vfork never hears of it', async () => {
+    const { shell } = await stoppedEarly(
+      'vfork',
+      { file: 'src/cli/terminal.ts', from: '( export', to: 'export' },
+      { file: 'src/cli/terminal.ts', from: '; exec ', to: '; ' },
+      { file: 'src/cli/terminal.ts', from: '4>&- )', to: '4>&-' },
+    )
+    await expect(shell.shows(/Stopped/, 3000)).rejects.toThrow('waited')
   })
 })
 
@@ -301,8 +370,8 @@ describe('the end', () => {
   test('the launcher is killed while a word for it is on its way: that is an end like others, and no failure of ours', async () => {
     const main = await here.faulty('deaf', {
       file: 'src/cli/terminal.ts',
-      from: 'read -r word <&3 || kill -KILL "$PPID"',
-      to: 'sleep 0.5; kill -KILL "$PPID" $$',
+      from: 'read -r word <&3 || kill -KILL "$launcher"',
+      to: 'sleep 0.5; kill -KILL "$launcher" $$',
     })
     const shell = new Shell()
     await shell.line(`${process.execPath} ${main} run x -- true`)
