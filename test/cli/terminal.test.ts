@@ -233,7 +233,7 @@ describe('Ctrl-Z', () => {
 })
 
 /** A lease of the kernel (F_SETLEASE, F_WRLCK): whoever opens the file sleeps, and a signal tells of him. */
-const takeLease = `open(my $file, '<', $ARGV[0]) && fcntl($file, 1024, 1) or exit 1;`
+const takeLease = `open(my $file, '<', $ARGV[0]) or exit 1; fcntl($file, 1024, 1) or exit 1;`
 
 /** Whoever executes this file has to wait, until we let go of it. */
 async function held(path: string): Promise<{ awaited(): Promise<void>; letGo(): void }> {
