@@ -16,6 +16,7 @@ const servers = [
   'test/failover/buses/{postgres,redis}.test.ts',
   'test/stores/!(file|sqlite|shared)/**/*.test.ts',
   'test/stores/!(memory|file|sqlite).test.ts',
+  'test/examples/outbox.test.ts',
   'test/harness/**/*.test.ts',
   'test/once/servers.test.ts',
 ]

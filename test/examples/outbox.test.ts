@@ -1,0 +1,53 @@
+/** The outbox for half a minute: each kind of strike once, judged from what the receiver was offered. */
+
+import { fileURLToPath } from 'node:url'
+import { afterEach, describe, expect, test } from 'vitest'
+import { judge, type Kind, namesOf } from '../../bench/soak/outbox/judge.ts'
+import { Stage } from '../../bench/soak/outbox/stage.ts'
+import { strike } from '../../bench/soak/outbox/strikes.ts'
+import { until } from '../harness/server.ts'
+import { findServer } from '../harness/servers.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+const ttlMs = 2000
+// Patient with a machine that is shared: how long a message waits is measured by the soak.
+const bounds = { waitMs: 30_000, batch: 20 }
+
+let stage: Stage | undefined
+afterEach(async () => {
+  await stage?.close()
+  stage = undefined
+})
+
+async function opened(service?: string): Promise<Stage> {
+  const options = { root, ttlMs, rate: 20, answerMs: 10, chance: Math.random }
+  stage = new Stage(service === undefined ? options : { ...options, service })
+  await stage.open()
+  return stage
+}
+
+describe.skipIf(!findServer('postgres'))('an outbox in three processes', { timeout: 240_000 }, () => {
+  test('whatever is done to its leader, each message is accepted once and in order', async () => {
+    const it = await opened()
+    const all: Kind[] = ['killMarking', 'follower', 'freezeMarking', 'rolling', 'kill', 'freeze']
+    for (const kind of all) await strike(it, kind)
+    await it.finish()
+    const verdict = judge(it, bounds)
+    // A lease that ran out although nobody touched its leader tells of the machine.
+    expect(namesOf({ ...verdict.faults, lostToSlowness: 0 })).toEqual([])
+    expect(verdict.accepted).toBe(it.inserted.length)
+    // Killed with messages sent and not marked: what no sender can avoid did happen, and was recognised.
+    expect(verdict.repeats).toBeGreaterThan(0)
+    expect(verdict.changes).toBeGreaterThanOrEqual(4)
+  })
+
+  test('copies that send without leading are caught', async () => {
+    const it = await opened('test/examples/outbox-reckless.ts')
+    await until('messages are offered again', () => judge(it, bounds).repeats > 3)
+    await it.finish()
+    const { faults } = judge(it, bounds)
+    expect(faults.strayRepeats).toBeGreaterThan(3)
+    expect(faults.byNobody).toBeGreaterThan(0)
+    expect(faults.changesAmiss).toBeGreaterThan(0)
+  })
+})
