@@ -1,7 +1,9 @@
 /** The outbox for half a minute: each kind of strike once, judged from what the receiver was offered. */
 
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { afterEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { judge, type Kind, namesOf } from '../../bench/soak/outbox/judge.ts'
 import { Stage } from '../../bench/soak/outbox/stage.ts'
 import { strike } from '../../bench/soak/outbox/strikes.ts'
@@ -19,9 +21,8 @@ afterEach(async () => {
   stage = undefined
 })
 
-async function opened(service?: string): Promise<Stage> {
-  const options = { root, ttlMs, rate: 20, answerMs: 10, chance: Math.random }
-  stage = new Stage(service === undefined ? options : { ...options, service })
+async function opened(more: { readonly service?: string; readonly patienceMs?: number } = {}): Promise<Stage> {
+  stage = new Stage({ root, ttlMs, rate: 20, answerMs: 10, chance: Math.random, ...more })
   await stage.open()
   return stage
 }
@@ -42,7 +43,7 @@ describe.skipIf(!findServer('postgres'))('an outbox in three processes', { timeo
   })
 
   test('copies that send without leading are caught', async () => {
-    const it = await opened('test/examples/outbox-reckless.ts')
+    const it = await opened({ service: 'test/examples/outbox-reckless.ts' })
     await until('messages are offered again', () => judge(it, bounds).repeats > 3)
     await it.finish()
     const { faults } = judge(it, bounds)
@@ -50,4 +51,25 @@ describe.skipIf(!findServer('postgres'))('an outbox in three processes', { timeo
     expect(faults.byNobody).toBeGreaterThan(0)
     expect(faults.changesAmiss).toBeGreaterThan(0)
   })
+
+  test('without the time-out of idle transactions, a leader frozen inside one holds up the next: caught', async () => {
+    const it = await opened({ service: without('idle_in_transaction_session_timeout: ttlMs,'), patienceMs: 12_000 })
+    await expect(strike(it, 'freezeMarking')).rejects.toThrow('all is delivered')
+    // It was elected all right; the row of the fence is what it waits for.
+    expect(it.tenures).toHaveLength(2)
+    expect(judge(it, bounds).faults.lost).toBeGreaterThan(0)
+  })
 })
+
+/** The example with something left out of its table's file, as another service below the project. */
+function without(text: string): string {
+  mkdirSync(join(root, '.tmp'), { recursive: true })
+  const folder = mkdtempSync(join(root, '.tmp', 'outbox-mutant-'))
+  onTestFinished(() => rmSync(folder, { recursive: true }))
+  for (const name of ['outbox.ts', 'service.ts']) {
+    const source = readFileSync(join(root, 'examples', 'outbox', name), 'utf8')
+    if (name === 'outbox.ts') expect(source).toContain(text)
+    writeFileSync(join(folder, name), source.replace(text, ''))
+  }
+  return relative(root, join(folder, 'service.ts'))
+}

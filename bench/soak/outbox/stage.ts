@@ -24,6 +24,8 @@ export interface StageOptions {
   /** The receiver answers after up to so many milliseconds. */
   readonly answerMs: number
   readonly chance: () => number
+  /** How long anything that has to happen is waited for. @default ten ttl and 20 s */
+  readonly patienceMs?: number
 }
 
 interface Said {
@@ -189,7 +191,7 @@ export class Stage {
   }
 
   get #patienceMs(): number {
-    return 10 * this.options.ttlMs + 20_000
+    return this.options.patienceMs ?? 10 * this.options.ttlMs + 20_000
   }
 
   #listen(): void {
