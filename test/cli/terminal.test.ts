@@ -72,6 +72,8 @@ class Shell {
   }
 }
 
+// Scripts to which keys are typed wait by themselves and start nothing. Between the vfork and the exec of its child a
+// shell that is dash is deaf to Ctrl-Z and forgets Ctrl-C, whoever has started it (see `terminal.ts`).
 const CTRL_C = '\u0003'
 const CTRL_Z = '\u001a'
 const CTRL_BACKSLASH = '\u001c'
@@ -100,7 +102,7 @@ describe('the child has the terminal', () => {
 
   test('Ctrl-C reaches it, and it alone: 130', async () => {
     const shell = new Shell()
-    await shell.run('echo begun; sleep 1000')
+    await shell.run('echo begun; read a')
     await shell.shows(/begun/)
     shell.type(CTRL_C)
     expect(await shell.exitCode()).toBe(130)
@@ -120,7 +122,7 @@ describe('the child has the terminal', () => {
 
   test('Ctrl-\\ : 131', async () => {
     const shell = new Shell()
-    await shell.run('echo begun; ulimit -c 0; sleep 1000')
+    await shell.run('ulimit -c 0; echo begun; read a')
     await shell.shows(/begun/)
     shell.type(CTRL_BACKSLASH)
     expect(await shell.exitCode()).toBe(131)
@@ -147,10 +149,6 @@ describe('the child has the terminal', () => {
   })
 })
 
-/**
- * Scripts that wait do so by themselves and start nothing: one that is stopped between the vfork and the exec of its
- * child is deaf from then on, whoever has started it (see `terminal.ts`).
- */
 describe('Ctrl-Z', () => {
   const script = 'echo begun; read a; echo "got:$a"; exit 7'
 
@@ -395,7 +393,7 @@ describe('where /bin/sh is bash', () => {
     symlinkSync('/bin/bash', bash)
     await here.faulty('bash', { file: 'src/cli/terminal.ts', from: "['/bin/sh', ['-m'", to: `['${bash}', ['-m'` })
     const shell = new Shell()
-    const script = here.file('script', 'echo begun; read a; echo "got:$a"; sleep 1000')
+    const script = here.file('script', 'echo begun; read a; echo "got:$a"; read b')
     await shell.line(`${process.execPath} ${here.folder}/bash/main.js run x -- sh ${script}`)
     await shell.shows(/begun/)
     shell.type(CTRL_Z)
