@@ -218,7 +218,7 @@ describe('the guard', () => {
   })
 
   test('ignores the signals that end others, and is not told by a terminal', async () => {
-    const { one, entries } = await diarist(times)
+    const { one, entries } = await diarist(['--ttl', '20s'])
     for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2'] as const) kill(one.guardPid, signal)
     const beats = entries().length
     await until(

@@ -15,6 +15,8 @@ import { bundleCli, type Fault } from '../../scripts/build.mjs'
 
 /** Times are bounds for a host that is busy with other things, never expectations. */
 export const BOUND_MS = 20_000
+/** What has ended may have said something that we have not yet read: on a busy host that takes a while. */
+const LEFT_OPEN_MS = 1000
 
 export interface Exit {
   readonly code: number | null
@@ -43,9 +45,9 @@ export class Tenure {
     process.stderr?.on('data', (chunk: Buffer) => {
       this.err += chunk
     })
-    // `close`: all that it said has been read. A grandchild that keeps its stdout open must not hold this up.
+    // `close`: all that it said has been read. A grandchild that keeps its stdout open must not hold this up for long.
     this.exited = new Promise((resolve) => {
-      process.once('exit', (code, signal) => setTimeout(() => resolve({ code, signal }), 30))
+      process.once('exit', (code, signal) => setTimeout(() => setImmediate(resolve, { code, signal }), LEFT_OPEN_MS))
       process.once('close', (code, signal) => resolve({ code, signal }))
     })
   }
