@@ -105,7 +105,7 @@ describe('a fault in a store is caught by a law', () => {
     })
 
     test('planted: one that looks without locking is not', async () => {
-      const change = { file: sql, find: "${durably('$4')} FOR UPDATE OF l", replace: "${durably('$4')}" }
+      const change = { file: sql, find: "${durably('$4')} FOR NO KEY UPDATE OF l", replace: "${durably('$4')}" }
       const planted = (await plant('src/stores/postgres.ts', [change])) as { postgres(pool: PgPool): LeaseStore }
       expect(await overtaken((pool) => planted.postgres(pool))).toBe(true)
     })

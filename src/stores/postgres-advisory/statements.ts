@@ -84,7 +84,7 @@ got AS MATERIALIZED (
 ),
 free AS (
   SELECT l.name FROM got JOIN tenure_lease l ON l.name = got.name WHERE got.verdict = 'taken' AND l.format = ${FORMAT}
-  ORDER BY l.name FOR UPDATE OF l${skip}
+  ORDER BY l.name FOR NO KEY UPDATE OF l${skip}
 ),
 minted AS (
   UPDATE tenure_lease l SET holder = got.mark, candidate = got.candidate, advert = got.advert, ttl_ms = got.ttl, acquired_at = ${d.now},
@@ -205,7 +205,7 @@ export const rememberStatement: Statement = {
 l AS (
   SELECT l.name FROM tenure_lease l JOIN locks k ON k.mine AND k.id = ${lockOf('l.name', '$5')}
   WHERE l.name = $1::text AND l.holder = ${here} || $2::text AND l.token = $3::bigint AND l.format = ${FORMAT} AND ${stands('l')}
-    AND pg_backend_pid() = $6::integer FOR UPDATE OF l
+    AND pg_backend_pid() = $6::integer FOR NO KEY UPDATE OF l
 )
 INSERT INTO tenure_memo (name, text) SELECT l.name, $4::text FROM l
 ON CONFLICT (name) DO UPDATE SET text = excluded.text RETURNING name`,

@@ -155,7 +155,8 @@ export interface LeaseStatements {
 export function leaseStatements(width: Width, patience: Patience): LeaseStatements {
   const d = postgres
   const named = (verb: string, sql: string): Statement => ({ name: `tenure_${verb}_${width}_${patience}`, text: sql })
-  const lock = `FOR UPDATE OF l${patience === 'passes' ? ' SKIP LOCKED' : ''}`
+  // No key changes: a foreign key of others that refers to the row does not stand in the way.
+  const lock = `FOR NO KEY UPDATE OF l${patience === 'passes' ? ' SKIP LOCKED' : ''}`
   const t = d.text
   const n = d.integer
   const bids = given(width, ['name', 'holder', 'candidate', 'advert', 'ttl', 'stale'], [t, t, t, t, n, n])
@@ -227,7 +228,7 @@ export const rememberStatement: Statement = {
   name: 'tenure_remember',
   text: `WITH l AS (
   SELECT l.name, l.expires_at FROM tenure_lease l
-  WHERE l.name = $1::text AND l.token = $2::bigint AND l.format = ${FORMAT} AND l.expires_at > ${postgres.now} AND ${durably('$4')} FOR UPDATE OF l
+  WHERE l.name = $1::text AND l.token = $2::bigint AND l.format = ${FORMAT} AND l.expires_at > ${postgres.now} AND ${durably('$4')} FOR NO KEY UPDATE OF l
 )
 INSERT INTO tenure_memo (name, text) SELECT l.name, $3::text FROM l WHERE l.expires_at > ${postgres.now}
 ON CONFLICT (name) DO UPDATE SET text = excluded.text RETURNING name`,
