@@ -229,6 +229,51 @@ export function describePromises(name: string, ground: Ground): void {
       it.judge()
     })
 
+    test('A22, A23: who starts again under the same id is elected anew, with a larger token; every candidate hears of every new leader', async () => {
+      const it = contest()
+      const heard = new Map<Candidate, number[]>()
+      const add = (id: string) => {
+        const candidate = it.add(open(), { id })
+        heard.set(candidate, [])
+        candidate.on('leader', (leader) => void (leader && heard.get(candidate)?.push(leader.fencingToken)))
+        return candidate
+      }
+      const [first, again, onlooker] = [add('same'), add('same'), add('onlooker')]
+      await first.start()
+      await again.start()
+      expect(again.isLeader).toBe(false)
+      expect(again.leader).toMatchObject({ candidate: 'same', isMe: false })
+      await onlooker.start()
+      await first.stop()
+      expect([again, onlooker]).toContain(await it.leader())
+      await until('both have heard of both', () =>
+        [again, onlooker].every((candidate) => it.tokens.every((token) => heard.get(candidate)?.includes(token))),
+      )
+      expect(it.tokens).toHaveLength(2)
+      expect(heard.get(onlooker)).toEqual(it.tokens)
+      it.judge()
+    })
+
+    test('B13: 200 candidates see the same release: a few calls each, one winner', async () => {
+      const it = contest()
+      const stores = Array.from({ length: 4 }, open)
+      const links = Array.from({ length: 200 }, (_, i) => flaky(stores[i % 4] ?? open()))
+      const calls = () => links.reduce((sum, { counts }) => sum + counts.acquire + counts.read, 0)
+      for (const link of links) it.add(link, { ttlMs: 120_000, renewMs: 3000, retryMs: 20_000 })
+      await it.start()
+      const first = await it.leader()
+      const knows = (leader: Candidate) =>
+        until('all know', () => it.all.every((each) => each === first || each.leader?.fencingToken === leader.tenure?.fencingToken), 60_000)
+      await knows(first)
+      const before = calls()
+      await first.stop()
+      const second = await it.leader()
+      await knows(second)
+      expect(it.leaders).toEqual([second])
+      expect((calls() - before) / links.length).toBeLessThanOrEqual(3)
+      it.judge()
+    })
+
     test("A13: the leader's store fails: it stops believing by its deadline, another leads; then the other way round", async () => {
       const it = contest()
       const links: FlakyStore[] = [flaky(open()), flaky(open())]
