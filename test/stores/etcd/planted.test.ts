@@ -3,13 +3,15 @@ import type { LeaseStore } from '../../../src/store.ts'
 import type { EtcdOptions } from '../../../src/stores/etcd.ts'
 import { type Change, plant } from '../../harness/plant.ts'
 import { findServer, type Server, startEtcd } from '../../harness/servers.ts'
+import { inTheAir } from '../../in-the-air.ts'
 import { bidFor, keysOf, LateNetwork, patient, put, TTL, until } from './lab.ts'
 
 /** What goes wrong with a fault in the store, and does not without it. Each says whether all went well. */
 interface Fault {
   readonly fault: string
   readonly change: Change
-  well(open: (options?: Partial<EtcdOptions>) => LeaseStore, election: string, port: number): Promise<boolean>
+  /** What takes longer than the bound does not come. */
+  well(open: (options?: Partial<EtcdOptions>) => LeaseStore, election: string, port: number, boundMs: number): Promise<boolean>
 }
 
 const LONG = 60_000
@@ -51,31 +53,29 @@ const faults: readonly Fault[] = [
   {
     fault: 'a hold lives on with its neighbours',
     change: { file: `${src}holds.ts`, find: 'if (now >= hold.until) this.#lapse(hold)', replace: 'if (now < 0) this.#lapse(hold)' },
-    async well(open, election, port) {
+    async well(open, election, port, boundMs) {
       const store = open()
       const lost = bidFor(election)
       const kept = bidFor(`${election}-kept`)
       await store.acquire(lost, patient())
       await store.acquire(kept, patient())
-      const endAt = performance.now() + TTL * 1.4
-      while (performance.now() < endAt) {
+      return within(TTL + boundMs, async () => {
         await store.renew(kept, patient())
-        await new Promise((resolve) => setTimeout(resolve, TTL / 10))
-      }
-      return (await keysOf(port, `tenure/${election}/`)).length === 0
+        return (await keysOf(port, `tenure/${election}/`)).length === 0
+      })
     },
   },
   {
     fault: 'orphans are not swept',
     change: { file: `${src}bids.ts`, find: 'if (orphans.length === 0) return', replace: 'if (orphans.length >= 0) return' },
-    well: (open, election, port) => swept(open(), election, port).then(({ gone }) => gone),
+    well: (open, election, port, boundMs) => swept(open(), election, port, boundMs).then(({ gone }) => gone),
   },
   {
     fault: 'a holder that was swept comes back',
     change: { file: `${src}bids.ts`, find: 'for (const key of orphans) this.#holds.bury(key)', replace: '' },
-    async well(open, election, port) {
+    async well(open, election, port, boundMs) {
       const store = open()
-      const { late } = await swept(store, election, port)
+      const { late } = await swept(store, election, port, boundMs)
       return (await store.acquire(late, patient()))?.holder !== late.holder
     },
   },
@@ -87,34 +87,54 @@ const faults: readonly Fault[] = [
       replace: '    if (hold.election === "") {\n      // Released',
     },
     async well(open, election) {
+      const [answered, answer] = gate()
+      const [released, release] = gate()
       // It answers late, and is waited for.
       const slow: EtcdOptions['fetch'] = async (url, request) => {
         const response = await fetch(url, request)
         if (!url.endsWith('/txn') || !request.body.includes('create_revision')) return response
         const text = await response.text()
-        await new Promise((resolve) => setTimeout(resolve, 300))
+        answer()
+        await released
         return new Response(text, { status: response.status })
       }
       const store = open({ fetch: slow })
       const bid = bidFor(election, { ttlMs: LONG })
-      const acquired = store.acquire(bid, patient())
-      await new Promise((resolve) => setTimeout(resolve, 200))
-      await store.release(bid, patient())
+      const acquired = inTheAir(store.acquire(bid, patient()))
+      await answered
+      const releasing = inTheAir(store.release(bid, patient()))
+      setTimeout(release, 50)
+      await releasing
       return (await acquired)?.holder !== bid.holder
     },
   },
 ]
 
-async function swept(store: LeaseStore, election: string, port: number) {
+async function swept(store: LeaseStore, election: string, port: number, boundMs: number) {
   const kept = bidFor(`${election}-kept`, { ttlMs: LONG })
   await store.acquire(kept, patient())
   const [own] = await keysOf(port, `tenure/${election}-kept/`)
   const late = bidFor(election, { ttlMs: LONG })
   await put(port, `tenure/${election}/${late.holder}`, late.candidate, own?.lease)
   await store.renew(kept, patient())
-  const gone = async () => (await keysOf(port, `tenure/${election}/`)).length === 0
-  await until('it is swept', gone, 1000).catch(() => {})
-  return { late, gone: await gone() }
+  return { late, gone: await within(boundMs, async () => (await keysOf(port, `tenure/${election}/`)).length === 0) }
+}
+
+/** Whether it comes true in time. */
+function within(boundMs: number, ask: () => Promise<boolean>): Promise<boolean> {
+  return until('it is true', ask, boundMs).then(
+    () => true,
+    () => false,
+  )
+}
+
+/** A promise, and what resolves it. */
+function gate(): [opened: Promise<void>, open: () => void] {
+  let open = () => {}
+  const opened = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  return [opened, open]
 }
 
 describe.skipIf(!findServer('etcd')).concurrent('planted', () => {
@@ -130,7 +150,7 @@ describe.skipIf(!findServer('etcd')).concurrent('planted', () => {
       return (options: Partial<EtcdOptions> = {}) => module.etcd({ endpoints: `http://127.0.0.1:${server.port}`, ...options })
     }
     const name = fault.replaceAll(' ', '-')
-    expect(await well(await opener([]), `${name}-right`, server.port)).toBe(true)
-    expect(await well(await opener([change]), `${name}-wrong`, server.port)).toBe(false)
+    expect(await well(await opener([]), `${name}-right`, server.port, 15_000)).toBe(true)
+    expect(await well(await opener([change]), `${name}-wrong`, server.port, 1000)).toBe(false)
   })
 })

@@ -113,16 +113,19 @@ describe.skipIf(!findServer('etcd'))('watch', () => {
     await leader.release(bid, patient())
   })
 
-  async function missedWin(store: LeaseStore, cut: () => void, election: string): Promise<boolean> {
+  async function missedWin(store: LeaseStore, cut: () => void, election: string, boundMs?: number): Promise<boolean> {
     const watch = begin(store, election)
     await until('it is in place', () => watch.nudges === 1)
     cut()
     const leader = storeAt(server.port)
     const bid = bidFor(election, { ttlMs: 60_000 })
     await leader.acquire(bid, patient())
-    await new Promise((resolve) => setTimeout(resolve, 1500))
+    const isTold = await until('the win is told', () => watch.nudges > 1, boundMs).then(
+      () => true,
+      () => false,
+    )
     await leader.release(bid, patient())
-    return watch.nudges === 1
+    return !isTold
   }
 
   test('planted: a stream that resumes from now on misses what happened meanwhile', async () => {
@@ -132,7 +135,7 @@ describe.skipIf(!findServer('etcd'))('watch', () => {
       { file: 'src/stores/etcd/watcher.ts', find: '{ start_revision: String(this.#from) }', replace: '{}' },
     ])) as { etcd(options: EtcdOptions): LeaseStore }
     const options = { endpoints: `http://127.0.0.1:${proxy.port}`, silenceMs: 700 }
-    expect(await missedWin(module.etcd(options), () => proxy.halfOpen(), 'resumed-faulty')).toBe(true)
+    expect(await missedWin(module.etcd(options), () => proxy.halfOpen(), 'resumed-faulty', 1500)).toBe(true)
     expect(await missedWin(storeAt(proxy.port, options), () => proxy.halfOpen(), 'resumed')).toBe(false)
   })
 
