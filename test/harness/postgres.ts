@@ -76,6 +76,13 @@ export async function startSteppedPostgres(...options: string[]): Promise<Steppe
   return { server: await startPostgresAs({ options, env }), step }
 }
 
+/** A server whose wall clock goes at another rate than ours, e.g. 1.1. */
+export function startSkewedPostgres(rate: number, ...options: string[]): Promise<Server> {
+  const library = faketime()
+  if (!library) throw new Error('libfaketime is not installed here: npm run setup')
+  return startPostgresAs({ options, env: { LD_PRELOAD: library, FAKETIME: `+0 x${rate}`, FAKETIME_DONT_FAKE_MONOTONIC: '1' } })
+}
+
 function faketime(): string | undefined {
   const folders = readdirSync('/usr/lib').map((name) => join('/usr/lib', name, 'faketime'))
   for (const folder of folders) {

@@ -13,10 +13,10 @@ describe.skipIf(!available)('the session that waits is ended', { timeout: 120_00
     await bench.clear()
   })
 
-  /** One leads, the other waits at the server; the ttl is far away. */
-  async function pair(retryMs: number) {
+  /** One leads, the other waits at the server. The store itself looks every third of a ttl. */
+  async function pair(ttlMs: number) {
     const election = fresh()
-    const [a, b] = [0, 1].map(() => new Candidate({ store: storeOf(bench), election, ttlMs: 120_000, retryMs, renewMs: 500 }))
+    const [a, b] = [0, 1].map(() => new Candidate({ store: storeOf(bench), election, ttlMs, retryMs: ttlMs / 3 }))
     if (!a || !b) throw new Error('never')
     candidates.push(a, b)
     b.on('trouble', () => {})
@@ -34,19 +34,22 @@ describe.skipIf(!available)('the session that waits is ended', { timeout: 120_00
   }
 
   test('another waits in its place, and a release is felt at once again', async () => {
-    const { a, b } = await pair(15_000)
+    const { a, b } = await pair(45_000)
     const ended = await end()
     const waiting = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND pid <> $1"
-    // Armed again with the next answer of the store, at the latest at the next poll.
-    await until('another waits', async () => (await bench.admin.query(waiting, [ended])).rowCount === 1, 90_000)
+    await until('another waits', async () => (await bench.admin.query(waiting, [ended])).rowCount === 1, 45_000)
     await a.stop()
-    await until('the other leads', () => b.isLeader, 20_000)
+    // Long before the next look.
+    await until('the other leads', () => b.isLeader, 10_000)
   })
 
-  test('a release while nobody waits is found by the next poll', async () => {
-    const { a, b } = await pair(3000)
-    await Promise.all([end(), a.stop()])
-    await until('the other leads', () => b.isLeader, 30_000)
+  test('a release while nobody waits is found by the next look, and not a ttl later', async () => {
+    const { a, b } = await pair(60_000)
+    await end()
+    await until('nobody waits', async () => (await waiters(bench)) === 0)
+    await a.stop()
+    // The candidate itself would look when a ttl has passed.
+    await until('the other leads', () => b.isLeader, 45_000)
     expect(a.isLeader).toBe(false)
   })
 })
