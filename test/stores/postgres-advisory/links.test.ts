@@ -120,7 +120,7 @@ describe.skipIf(!available)('links, sessions and servers that fail', { timeout: 
   })
 
   test('a stall that ends in time costs nothing: the heartbeat queues, and the tenure goes on', async () => {
-    const { a, b } = await pair(await through())
+    const { a, b } = await pair(await through(), 20_000)
     const before = a.renewals
     proxy?.stall()
     await until('a call was given up', () => a.troubles.length > 0)

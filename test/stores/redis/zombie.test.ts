@@ -7,7 +7,7 @@ import type { Server } from '../../harness/server.ts'
 import { findServer, startRedis } from '../../harness/servers.ts'
 import { bidFor, drivers, electionName, faulty, landing, type Open, outcome, patient, storeAt, warm, wins } from './lab.ts'
 
-const TTL = 400
+const TTL = 1000
 
 describe.skipIf(!findServer('redis'))('requests that land late', () => {
   let server: Server
