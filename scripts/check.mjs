@@ -10,7 +10,7 @@ import { gzipSync } from 'node:zlib'
 import { ensureBuilt, root, say } from './prepare.mjs'
 
 /** The core's entry, minified and gzipped, in bytes. */
-const CORE_LIMIT = 10.5 * 1024
+const CORE_LIMIT = 10.75 * 1024
 
 ensureBuilt()
 const bin = (name) => join(root, 'node_modules', '.bin', name)

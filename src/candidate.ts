@@ -2,6 +2,8 @@
  * The door to an election: what its users see of a candidate. All it does is done by the shell behind it.
  */
 
+/// <reference lib="esnext.disposable" preserve="true" />
+
 import type { CandidateEvents, Leader, Listener } from './events.ts'
 import { type CandidateOptions, settingsOf } from './options.ts'
 import { Shell } from './shell.ts'

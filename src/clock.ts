@@ -10,7 +10,7 @@ export interface Clock {
   /** Wall time in milliseconds since 1970. May be stepped at any moment. */
   wall(): number
   /**
-   * Call `wake` after about `delayMs` milliseconds (0 to 2^31 - 1); the function returned cancels it.
+   * Call `wake` after about `delayMs` milliseconds; the function returned cancels it. More than 2^31 - 1 may be cut to that.
    * With `ref` false the timer does not keep the process alive.
    */
   timer(delayMs: number, wake: () => void, ref: boolean): () => void
@@ -36,7 +36,7 @@ export const systemClock: Clock = {
   mono: () => performance.now(),
   wall: () => Date.now(),
   timer(delayMs, wake, ref) {
-    const timer = setTimeout(wake, delayMs)
+    const timer = setTimeout(wake, Math.min(delayMs, MAX_TIMER_MS))
     // In a browser a timer is a number and nothing has to be kept alive.
     if (!ref && typeof timer === 'object') timer.unref()
     return () => clearTimeout(timer)

@@ -56,15 +56,19 @@ export class Engine {
     this.#queue.push(input)
     if (this.#stepping) return
     this.#stepping = true
-    for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
-      const { state, effects } = step(this.#timing, this.#state, next, this.moment())
-      this.#state = state
-      for (const effect of effects) this.#host.perform(effect)
-      if (this.#queue.length === 0) this.#host.settled()
+    try {
+      for (let next = this.#queue.shift(); next; next = this.#queue.shift()) {
+        const { state, effects } = step(this.#timing, this.#state, next, this.moment())
+        this.#state = state
+        for (const effect of effects) this.#host.perform(effect)
+        if (this.#queue.length === 0) this.#host.settled()
+      }
+    } finally {
+      // Whatever was thrown, the next news must find a machine that runs.
+      this.#stepping = false
+      this.#arm()
+      this.#wakeWaiters()
     }
-    this.#stepping = false
-    this.#arm()
-    this.#wakeWaiters()
   }
 
   /** Wait for a state. Looked at whenever all news has been dealt with. */

@@ -57,14 +57,22 @@ export function asStoreError(store: string, verb: string, thrown: unknown): Tenu
 
 /** The message of whatever was thrown, with the passwords of URLs masked. */
 export function messageOf(thrown: unknown): string {
-  const text = thrown instanceof Error ? thrown.message || thrown.name : String(thrown)
-  return maskSecrets(text)
+  try {
+    return maskSecrets(String(thrown instanceof Error ? thrown.message || thrown.name : thrown))
+  } catch {
+    // Anything may be thrown, also what has no words.
+    return 'it cannot be said in words'
+  }
 }
+
+/** Longer texts are cut, between words, so that no secret is cut in two: masking has to be quick. */
+const MOST_CHARACTERS = 4096
 
 /** Replace passwords in URLs, query strings, settings, JSON and headers: rather too much than too little. */
 export function maskSecrets(text: string): string {
-  return text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/[^\s:@/?#]*):(?:[^\s/]*|\S*)@/gi, '$1:***@')
+  const short = text.length > MOST_CHARACTERS ? `${text.slice(0, text.lastIndexOf(' ', MOST_CHARACTERS) + 1)}...` : text
+  return short
+    .replace(/(?<![a-z0-9+.-])([a-z][a-z0-9+.-]*:\/\/[^\s:@/?#]*):(?:[^\s/]*|\S*)@/gi, '$1:***@')
     .replace(named, '$1$2***')
     .replace(/(\bauthorization\W+\w+ )\S+/gi, '$1***')
 }

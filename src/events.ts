@@ -4,7 +4,7 @@
  */
 
 import type { TenureEnd } from './election.ts'
-import type { TenureError } from './errors.ts'
+import { badOption, type TenureError } from './errors.ts'
 import type { Tenure } from './tenure.ts'
 
 /** Who leads, as far as this process knows. */
@@ -38,31 +38,59 @@ export interface CandidateEvents {
   stopped: []
 }
 
+export const eventNames: Readonly<Record<keyof CandidateEvents, true>> = {
+  elected: true,
+  renewed: true,
+  deposed: true,
+  leader: true,
+  trouble: true,
+  stopped: true,
+}
+
 export type Listener<Args extends readonly unknown[]> = (...args: Args) => unknown
 
 type Listeners<Events> = { [Name in keyof Events]?: Set<Listener<Events[Name] & readonly unknown[]>> }
 
+type Names<Events> = Readonly<Record<keyof Events, true>>
+
+/** What is so already, for a listener that comes later; news while the key is the same. */
+export interface Present<Args> {
+  readonly key: unknown
+  readonly args: Args
+}
+
 export interface EmitterOwner<Events> {
   listenerFailed(event: keyof Events, thrown: unknown): void
+  presentOf?<Name extends keyof Events>(event: Name): Present<Events[Name]> | undefined
 }
 
 export class Emitter<Events extends { [Name in keyof Events]: readonly unknown[] }> {
   /** Made with the first listener. */
   #listeners: Listeners<Events> | undefined
+  readonly #names: Names<Events>
   readonly #owner: EmitterOwner<Events>
 
-  constructor(owner: EmitterOwner<Events>) {
+  constructor(names: Names<Events>, owner: EmitterOwner<Events>) {
+    this.#names = names
     this.#owner = owner
   }
 
-  /** Add a listener; the function returned takes it away again. */
+  /** Add a listener, and tell it what is so already in a microtask; the function returned takes it away again. */
   on<Name extends keyof Events>(event: Name, listener: Listener<Events[Name]>): () => void {
+    if (!Object.hasOwn(this.#names, event)) throw badOption('event', `one of ${Object.keys(this.#names).join(', ')}`, event)
+    if (typeof listener !== 'function') throw badOption('listener', 'a function', listener)
     // A wrapper of its own, so that the same function added twice is called, and taken away, twice.
     const own: Listener<Events[Name]> = (...args) => listener(...args)
     this.#listeners ??= {}
     const listeners = this.#listeners[event] ?? new Set()
     this.#listeners[event] = listeners
     listeners.add(own)
+    const present = this.#owner.presentOf?.(event)
+    if (present) {
+      queueMicrotask(() => {
+        if (listeners.has(own) && this.#owner.presentOf?.(event)?.key === present.key) this.call(event, listener, present.args)
+      })
+    }
     return () => void listeners.delete(own)
   }
 
@@ -74,7 +102,6 @@ export class Emitter<Events extends { [Name in keyof Events]: readonly unknown[]
     for (const listener of [...(this.#listeners?.[event] ?? [])]) this.call(event, listener, args)
   }
 
-  /** Call one listener as `emit` does. */
   call<Name extends keyof Events>(event: Name, listener: Listener<Events[Name]>, args: Events[Name]): void {
     try {
       const result = listener(...args)

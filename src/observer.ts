@@ -62,9 +62,12 @@ export function observe(election: string, options: ObserveOptions): AsyncIterabl
   const clock = checkClock(options.clock ?? systemClock)
   const logger = checkLogger(options.logger)
   const onTrouble = checkType('onTrouble', options.onTrouble, 'function', 'a function')
-  const listeners = new Emitter<{ trouble: [error: TenureError] }>({
-    listenerFailed: (_, thrown) => warn(logger, `onTrouble failed: ${messageOf(thrown)}`, 'listener-failed'),
-  })
+  const listeners = new Emitter<{ trouble: [error: TenureError] }>(
+    { trouble: true },
+    {
+      listenerFailed: (_, thrown) => warn(logger, `onTrouble failed: ${messageOf(thrown)}`, 'listener-failed'),
+    },
+  )
   if (onTrouble) listeners.on('trouble', onTrouble)
   const observer = new Observer({
     election: checkElection(election),
@@ -116,17 +119,32 @@ class Observer {
     })
   }
 
-  async *changes(signal: AbortSignal | undefined): AsyncGenerator<Leader | undefined, void, undefined> {
+  changes(signal: AbortSignal | undefined): AsyncGenerator<Leader | undefined, void, undefined> {
     const ended = new AbortController()
     const end = () => {
       ended.abort()
       this.#interrupt()
     }
+    const changes = this.#changes(signal, ended.signal, end)
+    const leave = changes.return
+    // A generator that waits hears of nothing else: whoever leaves ends the wait first.
+    changes.return = (value) => {
+      end()
+      return leave.call(changes, value)
+    }
+    return changes
+  }
+
+  async *#changes(
+    signal: AbortSignal | undefined,
+    ended: AbortSignal,
+    end: () => void,
+  ): AsyncGenerator<Leader | undefined, void, undefined> {
     if (signal?.aborted) return
     signal?.addEventListener('abort', end)
     this.#watch.start()
     try {
-      yield* this.#looks(ended.signal)
+      yield* this.#looks(ended)
     } finally {
       signal?.removeEventListener('abort', end)
       this.#watch.stop()
@@ -141,15 +159,14 @@ class Observer {
       this.#nudged = false
       const askedAt = clock.mono()
       let pauseMs: number
+      let news = false
       try {
         const lease = await this.#read(ended)
         if (ended.aborted) return
         this.#watch.storeAnswered()
         failures = 0
         const seen = seenOf(lease)
-        const changed = this.#knowledge.learn(seen, askedAt)
-        if (changed || !told) yield this.#knowledge.leader()
-        told = true
+        news = this.#knowledge.learn(seen, askedAt) || !told
         // Where nothing is left nobody leads, although the record still stands: there is no end to wait for.
         pauseMs = lookAgainMs(retryMs, seen && lease?.remainingMs, this.#watched, clock.random())
       } catch (thrown) {
@@ -159,6 +176,10 @@ class Observer {
         this.#report(error)
         failures += 1
         pauseMs = backoffMs({ retryMs, ttlMs: 3 * retryMs }, failures, clock.random())
+      }
+      if (news) {
+        told = true
+        yield this.#knowledge.leader()
       }
       if (!this.#nudged && !ended.aborted) await this.#pause(pauseMs)
     }

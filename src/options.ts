@@ -254,8 +254,8 @@ export function checkMethods<T>(option: string, value: T, methods: readonly stri
 
 function checkName(option: string, value: unknown): string {
   // Lone surrogates have no UTF-8: two names that differ could become one in a store.
-  if (typeof value === 'string' && value.length >= 1 && value.length <= 200 && value.isWellFormed()) return value
-  throw badOption(option, 'a string of 1 to 200 well-formed characters', value)
+  if (typeof value === 'string' && value.length >= 1 && value.length <= 200 && value.isWellFormed() && value.trim() !== '') return value
+  throw badOption(option, 'a string of 1 to 200 well-formed characters, not all of them blank', value)
 }
 
 function checkAdvert(advert: string | undefined): string | undefined {

@@ -7,9 +7,9 @@ import { type Call, type Effect, type Input, isLeader, leaseLeftMs, type TenureE
 import { Engine, type EngineHost, isOut, isOverrun } from './engine.ts'
 import { Envoy, type EnvoyListener } from './envoy.ts'
 import { messageOf, TenureError } from './errors.ts'
-import { type CandidateEvents, Emitter, type EmitterOwner, type Leader, type Listener } from './events.ts'
-import { Knowledge, type Seen, seenOf, type Vacancy } from './knowledge.ts'
-import { type Settings, warn, whole } from './options.ts'
+import { type CandidateEvents, Emitter, type EmitterOwner, eventNames, type Leader, type Listener, type Present } from './events.ts'
+import { Knowledge, seenOf, type Vacancy } from './knowledge.ts'
+import { checkKnown, type Settings, warn, whole } from './options.ts'
 import { type CallSign, type ChangeSign, type Sign, signChange, signTrouble, Trace } from './signs.ts'
 import { Standing } from './standing.ts'
 import type { Lease } from './store.ts'
@@ -43,7 +43,7 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
   constructor(settings: Settings) {
     const { store, clock, logger, election, timing, unref } = settings
     this.settings = settings
-    this.#events = new Emitter(this)
+    this.#events = new Emitter(eventNames, this)
     this.#troubles = new Troubles(clock, logger, this)
     this.#knowledge = new Knowledge(clock)
     this.#engine = new Engine(timing, clock, !unref, this)
@@ -67,25 +67,13 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     return this.#reign !== undefined && this.#leads(this.#reign)
   }
 
-  /** Listen, and tell what is so already in a microtask. */
   on<Name extends keyof CandidateEvents>(event: Name, listener: Listener<CandidateEvents[Name]>): () => void {
-    const off = this.#events.on(event, listener)
-    const present = this.#presentOf(event)
-    let wanted = true
-    if (present) {
-      queueMicrotask(() => {
-        if (wanted && this.#presentOf(event)?.key === present.key) this.#events.call(event, listener, present.args)
-      })
-    }
-    return () => {
-      wanted = false
-      off()
-    }
+    return this.#events.on(event, listener)
   }
 
   async start(): Promise<void> {
     const stops = this.#stops
-    await this.#stopping
+    if (this.#stopping) await this.#stopping
     if (this.#stops !== stops || this.settings.signal?.aborted) return
     this.#standing ??= this.#stand()
     return this.#standing.first
@@ -109,6 +97,7 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
 
   /** Stand aside, with the lease given back when the work has ended. Nothing to do while following. */
   async stepDown(options: StepDownOptions = {}): Promise<void> {
+    checkKnown(options, { cooldownMs: true })
     const cooldownMs = whole('cooldownMs', options.cooldownMs ?? this.settings.timing.ttlMs, 0)
     this.#engine.tell({ type: 'leave', why: 'stepped-down', cooldownMs })
     await this.#engine.until((state) => state.role === 'following' || state.role === 'idle' || isOverrun(state))
@@ -189,11 +178,12 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     const tenure = new Tenure(facts, this)
     const vacancy = this.#knowledge.vacancy(this.settings.timing.ttlMs)
     this.#reign = { attempt, tenure, begun: false }
+    const news = this.#knowledge.learn({ candidate: id, fencingToken, advert, heldMs: 0, remainingMs: 0, isMe: true }, clock.mono())
     logger?.info('elected', { election, candidate: id, fencingToken })
     // First of all: no other listener may stop the candidate before it is told that it leads.
     this.#events.emit('elected', tenure)
     this.#sign('leading', 'elected', tenure, vacancy)
-    this.#know({ candidate: id, fencingToken, advert, heldMs: 0, remainingMs: 0, isMe: true }, clock.mono())
+    if (news) this.#tellLeader()
   }
 
   #depose(why: TenureEnd): void {
@@ -201,10 +191,11 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     if (!reign) return
     Tenure.end(reign.tenure, why)
     const { election, id, logger, clock } = this.settings
+    const news = this.#knowledge.learn(undefined, clock.mono())
     logger?.info('deposed', { election, candidate: id, fencingToken: reign.tenure.fencingToken, why })
     this.#events.emit('deposed', reign.tenure, why)
     this.#sign('following', why, reign.tenure)
-    this.#know(undefined, clock.mono())
+    if (news) this.#tellLeader()
     if (!reign.begun) this.#engine.tell({ type: 'settled', attempt: reign.attempt })
   }
 
@@ -252,7 +243,7 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
   }
 
   learned(lease: Lease | undefined, call: Call): void {
-    if (this.#engine.state.role !== 'leading') this.#know(seenOf(lease), call.sent.mono)
+    if (this.#engine.state.role !== 'leading' && this.#knowledge.learn(seenOf(lease), call.sent.mono)) this.#tellLeader()
   }
 
   armed(armed: boolean): void {
@@ -268,8 +259,8 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     this.#report(error)
   }
 
-  #know(seen: Seen | undefined, askedAt: number): void {
-    if (this.#knowledge.learn(seen, askedAt) && this.#standing) this.#events.emit('leader', this.leader)
+  #tellLeader(): void {
+    if (this.#standing) this.#events.emit('leader', this.leader)
   }
 
   #doubt(error: TenureError): void {
@@ -320,9 +311,11 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
     else this.#report(error)
   }
 
-  #presentOf<Name extends keyof CandidateEvents>(event: Name): { key: unknown; args: CandidateEvents[Name] } | undefined {
-    const { tenure, leader } = this
-    const present: { [Event in keyof CandidateEvents]?: { key: unknown; args: CandidateEvents[Event] } } = {
+  presentOf<Name extends keyof CandidateEvents>(event: Name): Present<CandidateEvents[Name]> | undefined {
+    const { tenure } = this
+    // After `stop()` nothing is news.
+    const leader = this.#standing && this.leader
+    const present: { [Event in keyof CandidateEvents]?: Present<CandidateEvents[Event]> } = {
       ...(tenure && { elected: { key: tenure, args: [tenure] } }),
       ...(leader && { leader: { key: leader.fencingToken, args: [leader] } }),
     }

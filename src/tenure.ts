@@ -9,7 +9,7 @@ import { TenureError } from './errors.ts'
 
 /** What a tenure needs from the candidate that leads. */
 export interface Throne {
-  readonly clock: Clock
+  readonly settings: { readonly clock: Clock; readonly unref: boolean }
   /** Whether this tenure still holds, at this moment. Ends it on the spot when its deadline has passed. */
   holds(tenure: Tenure): boolean
   leaseLeftMs(tenure: Tenure): number
@@ -44,8 +44,9 @@ export class Tenure {
   }
 
   /**
-   * Aborted when the tenure ends. `signal.aborted` also asks the clock, so that it can never be stale; pass the signal
-   * to everything that takes one.
+   * Aborted when the tenure ends. `signal.aborted` and `throwIfAborted()` also ask the clock, so that they can never be
+   * stale; pass the signal to everything that takes one. Danger: what an `abort` listener throws is an uncaught exception,
+   * as with every signal.
    */
   get signal(): AbortSignal {
     if (!this.#controller) {
@@ -82,7 +83,7 @@ export class Tenure {
    * never rejects. What is not a positive number waits for the next turn.
    */
   sleep(ms: number): Promise<boolean> {
-    const { clock } = this.#throne
+    const { clock, unref } = this.#throne.settings
     const until = clock.mono() + (ms > 0 ? ms : 0)
     return new Promise((resolve) => {
       if (!this.held) return resolve(false)
@@ -94,10 +95,10 @@ export class Tenure {
       // A timer may fire early, and none is as long as the longest sleep.
       const wait = () => {
         const left = until - clock.mono()
-        if (left > 0) cancel = clock.timer(Math.min(Math.ceil(left), MAX_TIMER_MS), wait, true)
+        if (left > 0) cancel = clock.timer(Math.min(Math.ceil(left), MAX_TIMER_MS), wait, !unref)
         else ended()
       }
-      let cancel = clock.timer(0, wait, true)
+      let cancel = clock.timer(0, wait, !unref)
       this.signal.addEventListener('abort', ended)
     })
   }
@@ -119,5 +120,10 @@ export class Tenure {
 function askFirst(signal: AbortSignal, holds: () => boolean): void {
   const aborted = Object.getOwnPropertyDescriptor(AbortSignal.prototype, 'aborted')?.get
   // Asking may abort the signal on the spot; only then is its own answer taken.
-  Object.defineProperty(signal, 'aborted', { get: () => !holds() || aborted?.call(signal) === true })
+  const get = () => !holds() || aborted?.call(signal) === true
+  // The runtime's own looks at its flag.
+  const throwIfAborted = () => {
+    if (get()) throw signal.reason
+  }
+  Object.defineProperties(signal, { aborted: { get }, throwIfAborted: { value: throwIfAborted } })
 }

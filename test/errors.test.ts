@@ -35,6 +35,53 @@ describe('secrets are masked', () => {
   ])('and nothing else: %s', (text) => expect(maskSecrets(text)).toBe(text))
 })
 
+describe('a text without end', () => {
+  test('is cut between words, so that masking is quick and no secret is cut in two', () => {
+    const text = `the query failed: ${'ab'.repeat(50_000)} postgres://ann:s3cret@host`
+    expect(maskSecrets(text)).toBe('the query failed: ...')
+    const urls = 'redis://ann:s3cret@host '.repeat(1000)
+    expect(maskSecrets(urls)).not.toContain('s3cret')
+    expect(maskSecrets(urls).length).toBeLessThanOrEqual(4100)
+  })
+})
+
+/** What some throw: without words, or with a message that is no text. */
+const odd = [Object.create(null), Object.assign(new Error(), { message: { code: 42 } }), Symbol('odd'), undefined]
+
+describe.each(odd.map((thrown, i) => [i, thrown] as const))('something odd is thrown (%i)', (_, thrown) => {
+  test('by a listener and by the work: reported, and the candidate goes on', async () => {
+    const clock = new ManualClock()
+    const codes: string[] = []
+    let works = 0
+    const work = () => {
+      works += 1
+      throw thrown
+    }
+    const a = new Candidate({ election: 'e', store: memory({ clock }), clock, ttlMs: 3000, work })
+    a.on('trouble', ({ code }) => codes.push(code))
+    a.on('elected', () => {
+      throw thrown
+    })
+    await a.start()
+    await clock.advance(20_000)
+    expect(codes).toContain('listener-failed')
+    expect(codes).toContain('work-failed')
+    expect(works).toBeGreaterThan(1)
+    await a.stop()
+  })
+
+  test('by a store: it counts as unreachable', async () => {
+    const clock = new ManualClock()
+    const store = { ...memory({ clock }), acquire: () => Promise.reject(thrown) }
+    const a = new Candidate({ election: 'e', store, clock, ttlMs: 3000 })
+    const codes: string[] = []
+    a.on('trouble', ({ code }) => codes.push(code))
+    await a.start()
+    expect(codes).toEqual(['store-unreachable'])
+    await a.stop()
+  })
+})
+
 /** Everything that comes out, in one text. */
 function listen() {
   const said: unknown[] = []

@@ -89,7 +89,7 @@ export const shellMutants: readonly Mutant[] = [
     find: '    this.#stopping = stopping\n    void this.#leave().then(() => {\n',
     replace: '    const leaving = this.#leave()\n    this.#stopping = stopping\n    void leaving.then(() => {\n',
   },
-  { name: 'start() does not wait for the stop', file: shell, find: '    await this.#stopping\n', replace: '' },
+  { name: 'start() does not wait for the stop', file: shell, find: '    if (this.#stopping) await this.#stopping\n', replace: '' },
   { name: 'stop() after start() does not win', file: shell, find: 'if (this.#stops !== stops || ', replace: 'if (stops < 0 || ' },
   {
     name: 'a listener stays on the signal',
@@ -114,20 +114,15 @@ export const shellMutants: readonly Mutant[] = [
   {
     name: 'a new leader is told after stop()',
     file: shell,
-    find: 'if (this.#knowledge.learn(seen, askedAt) && this.#standing) ',
-    replace: 'if (this.#knowledge.learn(seen, askedAt)) ',
+    find: "if (this.#standing) this.#events.emit('leader', this.leader)",
+    replace: "this.#events.emit('leader', this.leader)",
   },
   {
     name: 'others are told before the elected',
     file: shell,
-    find: "    this.#events.emit('elected', tenure)\n",
-    replace: '',
-    also: [
-      {
-        find: 'heldMs: 0, remainingMs: 0, isMe: true }, clock.mono())\n',
-        replace: "heldMs: 0, remainingMs: 0, isMe: true }, clock.mono())\n    this.#events.emit('elected', tenure)\n",
-      },
-    ],
+    find: "    this.#events.emit('elected', tenure)\n    this.#sign('leading', 'elected', tenure, vacancy)\n    if (news) this.#tellLeader()\n",
+    replace:
+      "    if (news) this.#tellLeader()\n    this.#events.emit('elected', tenure)\n    this.#sign('leading', 'elected', tenure, vacancy)\n",
   },
   { name: 'a call that was given up is not aborted', file: envoy, find: '    waiting?.controller.abort(error)\n', replace: '' },
   {
@@ -181,8 +176,8 @@ export const shellMutants: readonly Mutant[] = [
   {
     name: 'what is known of the leader is never forgotten',
     file: shell,
-    find: '    this.#know(undefined, clock.mono())\n',
-    replace: '',
+    find: 'const news = this.#knowledge.learn(undefined, clock.mono())\n',
+    replace: 'const news = false\n',
   },
   {
     name: 'an observer asks in a circle while nobody holds the election',
@@ -201,8 +196,8 @@ export const shellMutants: readonly Mutant[] = [
   {
     name: 'an observer does not tell that nobody leads',
     file: 'src/observer.ts',
-    find: 'if (changed || !told) yield',
-    replace: 'if ((changed && lease) || !told) yield',
+    find: 'news = this.#knowledge.learn(seen, askedAt) || !told',
+    replace: 'news = (this.#knowledge.learn(seen, askedAt) && lease !== undefined) || !told',
   },
   {
     name: 'an answer that was overtaken is news',
@@ -231,7 +226,7 @@ export const shellMutants: readonly Mutant[] = [
   {
     name: 'the signal of a tenure does not ask the clock',
     file: 'src/tenure.ts',
-    find: "  Object.defineProperty(signal, 'aborted', { get: () => !holds() || aborted?.call(signal) === true })\n",
+    find: '  Object.defineProperties(signal, { aborted: { get }, throwIfAborted: { value: throwIfAborted } })\n',
     replace: '',
   },
   {

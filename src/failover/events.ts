@@ -46,3 +46,10 @@ export interface FailoverEvents {
   /** Something went wrong and is being dealt with. Without listener and logger: one process warning per code. */
   trouble: [error: TenureError]
 }
+
+export const failoverEventNames: Readonly<Record<keyof FailoverEvents, true>> = {
+  role: true,
+  heartbeat: true,
+  suspect: true,
+  trouble: true,
+}

@@ -7,12 +7,12 @@
 import { Candidate } from '../candidate.ts'
 import type { TenureEnd } from '../election.ts'
 import { messageOf, TenureError } from '../errors.ts'
-import { Emitter, type EmitterOwner, type Listener } from '../events.ts'
+import { Emitter, type EmitterOwner, type Listener, type Present } from '../events.ts'
 import { warn } from '../options.ts'
 import type { StepDownOptions, Tenure } from '../tenure.ts'
 import { Troubles, type TroubleTeller } from '../troubles.ts'
 import { Duty, type DutyOwner } from './duty.ts'
-import type { DemoteReason, FailoverEvents, Heartbeat, Role, Suspicion } from './events.ts'
+import { type DemoteReason, type FailoverEvents, failoverEventNames, type Heartbeat, type Role, type Suspicion } from './events.ts'
 import { Membership, type MembershipOwner } from './membership.ts'
 import type { Message } from './message.ts'
 import { Prober } from './probe.ts'
@@ -45,7 +45,7 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
     const { id, advert, unref, ttlMs, renewMs, callMs, marginMs, drift, retryMs, drainMs } = options
     this.settings = settings
     this.#enabled = settings.enabled
-    this.#events = new Emitter(this)
+    this.#events = new Emitter(failoverEventNames, this)
     this.#troubles = new Troubles(clock, logger, this)
     this.#duty = new Duty(settings, this)
     this.#prober = new Prober(settings)
@@ -76,23 +76,23 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
   }
 
   on<Name extends keyof FailoverEvents>(event: Name, listener: Listener<FailoverEvents[Name]>): () => void {
-    const off = this.#events.on(event, listener)
+    return this.#events.on(event, listener)
+  }
+
+  presentOf<Name extends keyof FailoverEvents>(event: Name): Present<FailoverEvents[Name]> | undefined {
     const { tenure } = this
-    let wanted = true
-    if (event === 'role' && tenure) {
-      const present: FailoverEvents['role'] = ['primary', { reason: 'promoted', fencingToken: tenure.fencingToken }]
-      const tell = listener as Listener<FailoverEvents['role']>
-      queueMicrotask(() => void (wanted && this.tenure === tenure && this.#events.call('role', tell, present)))
+    if (!tenure) return undefined
+    const role: Present<FailoverEvents['role']> = {
+      key: tenure,
+      args: ['primary', { reason: 'promoted', fencingToken: tenure.fencingToken }],
     }
-    return () => {
-      wanted = false
-      off()
-    }
+    const present: { [Event in keyof FailoverEvents]?: Present<FailoverEvents[Event]> } = { role }
+    return present[event]
   }
 
   async start(): Promise<void> {
     const stops = this.#stops
-    await this.#stopping
+    if (this.#stopping) await this.#stopping
     if (this.#stops !== stops || this.settings.signal?.aborted) return
     this.#standing ??= this.#begin()
     return this.#standing

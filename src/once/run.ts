@@ -57,9 +57,12 @@ export class Run<T> {
     this.#shell = new Shell(this.#settings)
     const { onTrouble } = parts
     const { clock, logger } = this.#settings
-    const listeners = new Emitter<{ trouble: [error: TenureError] }>({
-      listenerFailed: (_, thrown) => warn(logger, `onTrouble failed: ${messageOf(thrown)}`, 'listener-failed'),
-    })
+    const listeners = new Emitter<{ trouble: [error: TenureError] }>(
+      { trouble: true },
+      {
+        listenerFailed: (_, thrown) => warn(logger, `onTrouble failed: ${messageOf(thrown)}`, 'listener-failed'),
+      },
+    )
     if (onTrouble) {
       listeners.on('trouble', onTrouble)
       this.#shell.on('trouble', (error) => listeners.emit('trouble', error))

@@ -142,6 +142,15 @@ describe('B3, B4: clocks are asked, timers never trusted', () => {
     await a.stop()
   })
 
+  test('throwIfAborted() asks the clock, too, whoever asks first', async () => {
+    const { clock, a, tenure, ends } = await leading()
+    tenure.signal.throwIfAborted()
+    clock.block(9000)
+    expect(() => tenure.signal.throwIfAborted()).toThrow(/`e` has ended: expired/)
+    expect(ends).toEqual(['expired'])
+    await a.stop()
+  })
+
   test('the question alone aborts the signal, on the spot, for everybody who listens', async () => {
     const { clock, a, tenure } = await leading()
     let heard = false

@@ -44,6 +44,41 @@ describe('A3: listeners', () => {
     await a.stop()
   })
 
+  test('those of `elected` and `deposed` find `leader` to be what they are told', async () => {
+    const { a } = world()
+    const known: (boolean | undefined)[] = []
+    a.on('elected', () => known.push(a.leader?.isMe))
+    a.on('deposed', () => known.push(a.leader?.isMe))
+    await a.start()
+    await a.stop()
+    expect(known).toEqual([true, undefined])
+  })
+
+  test('one added after stop() is told nothing', async () => {
+    const clock = new ManualClock()
+    const store = new Puppet(clock)
+    const leader = new Candidate({ election: 'e', store, clock, ttlMs: 3000 })
+    await leader.start()
+    const a = new Candidate({ election: 'e', store, clock, ttlMs: 3000 })
+    await a.start()
+    await a.stop()
+    const heard: unknown[] = []
+    a.on('leader', (known) => heard.push(known))
+    await clock.settle()
+    expect(heard).toEqual([])
+    await leader.stop()
+  })
+
+  test('a name that is no event, and what is no function, are refused at once', async () => {
+    const { a } = world()
+    // @ts-expect-error: no such event
+    expect(() => a.on('electd', () => {})).toThrow(/Expected `event` to be one of elected, .*got "electd"/)
+    // @ts-expect-error: no function
+    expect(() => a.on('elected', 5)).toThrow(/Expected `listener` to be a function, got 5 \(number\)/)
+    // @ts-expect-error: no such option
+    await expect(a.stepDown({ cooldown: 5 })).rejects.toThrow(/Unknown option `cooldown`.*`cooldownMs`/)
+  })
+
   test('one that is added and taken away twice is called, and gone, twice', async () => {
     const { a } = world()
     let calls = 0
@@ -197,6 +232,39 @@ describe('A22: who leads', () => {
     expect(seen[2]?.candidate).toBe('new')
     await iterator.return?.(undefined)
     expect(clock.pending).toBe(0)
+  })
+
+  test('observe can be left while it waits, and nothing is left', async () => {
+    const clock = new ManualClock()
+    const iterator = observe('e', { store: new Puppet(clock), clock })
+    await iterator.next()
+    const waiting = iterator.next()
+    await clock.settle()
+    expect(await iterator.return?.(undefined)).toEqual({ done: true, value: undefined })
+    expect(await waiting).toEqual({ done: true, value: undefined })
+    expect(clock.pending).toBe(0)
+  })
+
+  test('what is thrown into the iteration is no trouble of the store', async () => {
+    const clock = new ManualClock()
+    const troubles: Error[] = []
+    const iterator = observe('e', { store: new Puppet(clock), clock, onTrouble: (error) => troubles.push(error) })
+    await iterator.next()
+    await expect(iterator.throw?.(new Error('mine'))).rejects.toThrow('mine')
+    expect(troubles).toEqual([])
+    expect(clock.pending).toBe(0)
+  })
+
+  test('observe with a pause longer than any timer does not ask in a circle', async () => {
+    const store = new Puppet(new ManualClock())
+    const iterator = observe('e', { store, retryMs: 6_000_000_000 })
+    await iterator.next()
+    const waiting = iterator.next()
+    // A timer that is too long fires in the next millisecond: long enough for dozens.
+    await new Promise((resolve) => setTimeout(resolve, 100))
+    expect(store.counts.read).toBeLessThan(5)
+    await iterator.return?.(undefined)
+    await waiting
   })
 
   test('observe refuses bad options at once, and a store that refuses to serve', async () => {

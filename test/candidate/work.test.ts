@@ -278,6 +278,16 @@ describe('lead', () => {
     expect(await lead('e', () => 1, { clock, store, signal: controller.signal })).toBeUndefined()
   })
 
+  test('whose signal is aborted in the same turn ends, and nobody has been asked', async () => {
+    const { clock, store } = world()
+    const controller = new AbortController()
+    const ended = lead('e', () => 1, { clock, store, signal: controller.signal })
+    controller.abort()
+    await clock.advance(60_000)
+    expect(await ended).toBeUndefined()
+    expect(clock.pending).toBe(0)
+  })
+
   test('rejects for bad options and for a store that refuses to serve', async () => {
     const { clock, store } = options()
     await expect(lead('', () => 1, { store, clock })).rejects.toThrow(/`election`/)

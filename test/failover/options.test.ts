@@ -6,7 +6,7 @@ const good: FailoverOptions = { election: 'orders', arbiter: memory(), bus: inPr
 
 describe('options are checked at construction', () => {
   test.each<[string, object]>([
-    ['Expected `election` to be a string of 1 to 200 well-formed characters, got "" (string)', { election: '' }],
+    ['Expected `election` to be a string of 1 to 200 well-formed characters, not all of them blank, got "" (string)', { election: '' }],
     ['Expected `onPromote` to be a function, got undefined', { onPromote: undefined }],
     ['Expected `onDemote` to be a function, got "stop" (string)', { onDemote: 'stop' }],
     ['Expected `arbiter` to be an object with the methods acquire, renew, release, read, got an object', { arbiter: {} }],
@@ -17,7 +17,7 @@ describe('options are checked at construction', () => {
     ['Expected `probe` to be a function, got 5 (number)', { probe: 5 }],
     ['Expected `probeMs` to be a whole number of milliseconds, at least 1, got NaN (number)', { probeMs: Number.NaN }],
     ['Expected `enabled` to be a boolean, got 1 (number)', { enabled: 1 }],
-    ['Expected `id` to be a string of 1 to 200 well-formed characters, got "" (string)', { id: '' }],
+    ['Expected `id` to be a string of 1 to 200 well-formed characters, not all of them blank, got "" (string)', { id: '' }],
     ['Expected `marginMs` to be less than `ttlMs / 2` (7500), got 9000 (number)', { marginMs: 9000 }],
     ['Unknown option `heartbeat` (5 (number)): expected `heartbeatMs`', { heartbeat: 5 }],
     ['Unknown option `store` (an object): expected one of', { store: memory() }],
