@@ -7,6 +7,7 @@ import type { Command } from 'commander'
 import { TenureError } from '../index.ts'
 import { connect } from './connect.ts'
 import type { Connected } from './connected.ts'
+import { Talk, type TalkOptions } from './output.ts'
 
 /** The words after `--`, which are none of ours; `undefined` where there was no `--`. */
 export type Rest = readonly string[] | undefined
@@ -22,14 +23,21 @@ export interface StoreOptions {
 
 /** The option by which every verb finds its store. */
 export function withStore(command: Command): Command {
-  return command.option('--store <url>', 'where the leases are; better in TENURE_STORE, since others see your arguments')
+  return command.option(
+    '--store <url>',
+    'where the leases are: file:/dir, sqlite:, postgres://, redis://, etcd://, ... (files of this user); TENURE_STORE hides it from others',
+  )
 }
 
 /** Open the store that was asked for, use it, and close it whatever happens. */
-export async function withConnected<T>(options: StoreOptions, use: (connected: Connected) => Promise<T>): Promise<T> {
-  const { TENURE_STORE } = process.env
-  const connected = await connect(options.store ?? TENURE_STORE)
+export async function withConnected<T>(options: StoreOptions & TalkOptions, use: (connected: Connected) => Promise<T>): Promise<T> {
+  const { TENURE_STORE, TENURE_RUN } = process.env
+  const url = options.store ?? TENURE_STORE
+  const connected = await connect(url)
   try {
+    // A URL may hold a password, so that a command that we run is not given it.
+    if (url === undefined && TENURE_RUN !== undefined)
+      new Talk(options).note('nested', `inside of tenure run, which does not pass on its store: this is ${connected.where}`)
     return await use(connected)
   } finally {
     await connected.close()

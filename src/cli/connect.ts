@@ -29,13 +29,17 @@ const schemes: Readonly<Record<string, Open>> = {
 
 /** Open the store that a URL names; without one, the file store of this user on this host. */
 export async function connect(url: string | undefined): Promise<Connected> {
-  if (!url) return openFile({ url: 'file:', own: new Map() })
+  if (url === undefined) return openFile({ url: 'file:', own: new Map() })
+  // A variable that was to hold it may be unset: every host would lead its own files.
+  if (url === '') throw misconfigured('The URL of the store (--store, TENURE_STORE) is empty. Leave it out for the files of this user')
   const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase()
   if (scheme === 'memory') throw misconfigured('memory: lives in one process only, so that nobody else could stand in its elections')
   const open = scheme === undefined || !Object.hasOwn(schemes, scheme) ? undefined : schemes[scheme]
   if (open) return open(addressOf(url))
   const known = Object.keys(schemes).map((name) => `${name}:`)
-  throw misconfigured(`Expected the URL of the store to start with ${known.join(', ')}, got ${describeValue(url)}`)
+  // The rest may be a password that no mask recognises.
+  const got = scheme === undefined ? 'one without a scheme' : describeValue(`${scheme}:`)
+  throw misconfigured(`Expected the URL of the store to start with ${known.join(', ')}, got ${got}`)
 }
 
 function addressOf(text: string): Address {

@@ -5,7 +5,7 @@
  */
 
 import { Command, CommanderError } from 'commander'
-import { messageOf, TenureError } from '../errors.ts'
+import { describeValue, messageOf, TenureError } from '../errors.ts'
 import type { Verb } from './command.ts'
 import { ddl } from './commands/ddl.ts'
 import { demo } from './commands/demo.ts'
@@ -13,7 +13,7 @@ import { doctor } from './commands/doctor.ts'
 import { run } from './commands/run.ts'
 import { status } from './commands/status.ts'
 import { watch } from './commands/watch.ts'
-import { exitCode, exitCodeOf, Refusal } from './exit-codes.ts'
+import { exitCode, exitCodeOf, Refusal, usage } from './exit-codes.ts'
 import { flushed, isErrno, Talk } from './output.ts'
 
 /** Put in by the build. */
@@ -23,9 +23,8 @@ declare const TENURE_VERSION: string
 const verbs: readonly Verb[] = [run, status, watch, demo, doctor, ddl]
 
 async function main(args: readonly string[]): Promise<number> {
-  const dashes = args.indexOf('--')
-  const own = dashes < 0 ? args : args.slice(0, dashes)
-  const rest = dashes < 0 ? undefined : args.slice(dashes + 1)
+  const own = ownWords(args)
+  const rest = own.length === args.length ? undefined : args.slice(own.length + 1)
   let ended: Promise<number> = Promise.resolve(exitCode.ok)
   const program = new Command('tenure')
     .description('Leader election: of many processes, one leads.')
@@ -46,21 +45,36 @@ async function main(args: readonly string[]): Promise<number> {
     program.outputHelp({ error: true })
     return exitCode.usage
   }
+  const [verb, about] = own
+  if (verb === 'help' && about !== undefined && !program.commands.some((command) => command.name() === about))
+    throw usage(`There is no verb ${describeValue(about)}: ${program.commands.map((command) => command.name()).join(', ')}`)
   await program.parseAsync([...own], { from: 'user' })
   return ended
+}
+
+/** What stands before `--`. */
+function ownWords(args: readonly string[]): readonly string[] {
+  const dashes = args.indexOf('--')
+  return dashes < 0 ? args : args.slice(0, dashes)
+}
+
+/** The library speaks of its options; here they have other names, and units. */
+function inOurWords(message: string): string {
+  const ours = message.replace(/`(ttl|margin|retry|drain)Ms`/g, '`--$1`')
+  return ours === message ? message : `${ours}, in milliseconds`
 }
 
 /** One line, and the code for it. */
 function failed(thrown: unknown): number {
   // Its own line has been printed.
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? exitCode.ok : exitCode.usage
-  const talk = new Talk({ json: process.argv.includes('--json') })
+  const talk = new Talk({ json: ownWords(process.argv).includes('--json') })
   if (thrown instanceof Refusal) {
     talk.error(thrown.message)
     return thrown.exitCode
   }
   if (thrown instanceof TenureError) {
-    talk.error(thrown.message, { code: thrown.code })
+    talk.error(thrown.code === 'bad-option' ? inOurWords(thrown.message) : thrown.message, { code: thrown.code })
     return exitCodeOf(thrown)
   }
   talk.error(`internal error, please report it: ${thrown instanceof Error ? thrown.stack : messageOf(thrown)}`)

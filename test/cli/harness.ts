@@ -7,7 +7,7 @@
 import { type ChildProcess, type StdioOptions, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { constants, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, afterEach, beforeAll, beforeEach } from 'vitest'
@@ -142,7 +142,10 @@ export function place(): Place {
     tenure,
     async ended(args, options) {
       const one = tenure(args, options)
-      return { ...(await one.exited), out: one.out, err: one.err }
+      const exit = await one.exited
+      // Whatever a test is about: no person is shown a stack.
+      if (/^\s+at /m.test(one.err)) throw new Error(`tenure ${args.join(' ')} showed a stack: ${one.err}`)
+      return { ...exit, out: one.out, err: one.err }
     },
     file(name, text) {
       const path = join(folder, `${tests}-${name}`)
@@ -182,8 +185,19 @@ export function stateOf(pid: number): string | undefined {
 
 /** The guard of a supervisor. */
 export function guardOf(supervisor: number): number {
-  const children = textOf(`/proc/${supervisor}/task/${supervisor}/children`)?.trim().split(' ') ?? []
-  return Number(children.find((pid) => textOf(`/proc/${pid}/cmdline`)?.includes('guard.js')) ?? 0)
+  return childrenOf(supervisor).find((pid) => textOf(`/proc/${pid}/cmdline`)?.includes('guard.js')) ?? 0
+}
+
+/** The living children of a process, and those that it has not yet seen end. */
+export function childrenOf(pid: number): number[] {
+  const children = textOf(`/proc/${pid}/task/${pid}/children`) ?? ''
+  return children.split(' ').filter(Boolean).map(Number)
+}
+
+/** Whether a process has a handler for this signal. */
+export function hears(pid: number, signal: NodeJS.Signals): boolean {
+  const caught = /^SigCgt:\s*(\w+)/m.exec(textOf(`/proc/${pid}/status`) ?? '')?.[1] ?? '0'
+  return ((BigInt(`0x${caught}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n
 }
 
 export function textOf(path: string): string | undefined {

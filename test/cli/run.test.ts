@@ -303,8 +303,9 @@ describe('what is left', () => {
 
   test('a guard that cannot be started: 70, and nothing runs', async () => {
     const faulty = await here.faulty('no-guard', { file: 'src/cli/guardian.ts', from: "'./guard.js'", to: "'./no-guard.js'" })
-    const { code, out, err } = await here.ended(['run', 'x', '--', 'echo', 'ran'], { main: faulty })
-    expect({ code, out }).toEqual({ code: 70, out: '' })
-    expect(err).toContain('the guard did not start')
+    const one = here.tenure(['run', 'x', '--', 'echo', 'ran'], { main: faulty })
+    expect((await one.exited).code).toBe(70)
+    expect(one.out).toBe('')
+    expect(one.err).toContain('the guard did not start')
   })
 })

@@ -48,11 +48,15 @@ describe('usage: 64, and what to type', () => {
     ['no --', ['run', 'x', 'node', 'worker.js'], 'Put -- before the command: tenure run x -- node worker.js'],
     ['two elections', ['run', 'x', 'y', '--', 'true'], 'Expected one election before --, got x y'],
     ['a bare number', ['run', 'x', '--ttl', '15', '--', 'true'], 'Expected `--ttl` to be a duration like 250ms, 15s, 5m or 1h, got "15"'],
-    ['a ttl below the least', ['run', 'x', '--ttl', '50ms', '--', 'true'], 'Expected `ttlMs` to be at least 100'],
+    [
+      'a ttl below the least',
+      ['run', 'x', '--ttl', '50ms', '--', 'true'],
+      'Expected `--ttl` to be at least 100, the least that store `file` can keep, got 50 (number), in milliseconds',
+    ],
     [
       'a margin of half the ttl',
       ['run', 'x', '--margin', 'ttl/2', '--kill-after', '1s', '--', 'true'],
-      'Expected `marginMs` to be less than',
+      'Expected `--margin` to be less than',
     ],
     [
       'kill-after at the margin',
@@ -78,6 +82,7 @@ describe('usage: 64, and what to type', () => {
     ],
     ['an election without a name', ['run', '', '--', 'true'], 'Expected `election` to be a string of 1 to 200'],
     ['an id that is too long', ['run', 'x', '--id', 'i'.repeat(201), '--', 'true'], 'Expected `id` to be a string of 1 to 200'],
+    ['help for what is no verb', ['help', 'nope'], 'There is no verb "nope"'],
     ['watch without an election', ['watch'], "missing required argument 'election'"],
     ['status of two elections', ['status', 'x', 'y'], 'too many arguments'],
   ])('%s', async (_, args, says) => {
@@ -93,6 +98,9 @@ describe('the store', () => {
     ['memory:', 'memory:', 'memory: lives in one process only'],
     ['an unknown scheme', 'mongodb://user:hunter2@host/x', 'Expected the URL of the store to start with file:'],
     ['no scheme', '/var/lib/tenure', 'Expected the URL of the store to start with file:'],
+    ['a password without a scheme', 'postgres//me:hunter2@host/x', 'got one without a scheme'],
+    ['a password behind no scheme', 'me:hunter2@host/x', 'got "me:"'],
+    ['an empty one', '', 'The URL of the store (--store, TENURE_STORE) is empty'],
     ['a relative path', 'file:leases', 'Expected an absolute path like file:/var/lib/app/tenure'],
     ['a parameter that is not known', 'file:/tmp/x?tenure_mode=1', 'file: takes no parameters'],
     ['a percent sign', 'file:/tmp/%zz', 'written as %25'],
@@ -118,11 +126,29 @@ describe('the store', () => {
     }
   })
 
-  test('--store wins over TENURE_STORE, and an empty one is none', async () => {
+  test('a file of the system where no directory can be made: 69, and it ends', async () => {
+    const { code, err } = await here.ended(['run', 'x', '--try', '--', 'true'], { env: { TENURE_STORE: 'file:/proc/tenure' } })
+    expect(err).toContain('/proc/tenure')
+    expect(code).toBe(69)
+  })
+
+  test('--store wins over TENURE_STORE', async () => {
     const { code } = await here.ended(['run', 'x', '--store', here.store, '--', 'true'], { env: { TENURE_STORE: 'memory:' } })
     expect(code).toBe(0)
     const { out } = await here.ended(['status', 'x', '--json'])
     expect(JSON.parse(out)).toEqual({ election: 'x', leader: null })
+  })
+
+  test('a tenure that is run by another is not given its store, and says so', async () => {
+    const store = ['--store', here.store]
+    const nested = `${process.execPath} ${here.folder}/cli/main.js`
+    const { err } = await here.ended(['run', 'x', ...store, '--shell', '--', `${nested} ddl ${store.join(' ')}; ${nested} status`])
+    expect(err.match(/inside of tenure run, which does not pass on its store: this is file:/g)).toHaveLength(1)
+  })
+
+  test('--json behind -- is none of ours', async () => {
+    const { err } = await here.ended(['run', 'x', '--store', 'bogus:', '--', 'grep', '--json'])
+    expect(err).toMatch(/^tenure: Expected the URL/)
   })
 
   test('the client package is found from the working directory; a missing one says what to type', async () => {

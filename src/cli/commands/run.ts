@@ -22,9 +22,9 @@ interface RunOptions extends StoreOptions {
   readonly retry?: string
   readonly wait?: string
   readonly try?: boolean
-  readonly conflictExitCode: string
-  readonly lostExitCode: string
-  readonly onLost: string
+  readonly conflictExitCode?: string
+  readonly lostExitCode?: string
+  readonly onLost?: string
   readonly keep?: boolean
   readonly hold?: string
   readonly killAfter?: string
@@ -53,9 +53,9 @@ function withOptions(command: Command): Command {
     .option('--retry <duration>', 'the longest pause between looks while somebody else leads (ttl/3)')
     .option('--wait <duration>', 'give up when not elected within this time (never)')
     .option('--try', 'give up when not elected at once')
-    .option('-E, --conflict-exit-code <n>', 'exit code when not elected in time', String(exitCode.notElected))
-    .option('--lost-exit-code <n>', 'exit code when leadership was lost; not 0', String(exitCode.lost))
-    .option('--on-lost <what>', 'when leadership was lost: exit, or restart on the next win', 'exit')
+    .option('-E, --conflict-exit-code <n>', `exit code when not elected in time (${exitCode.notElected})`)
+    .option('--lost-exit-code <n>', `exit code when leadership was lost; not 0 (${exitCode.lost})`)
+    .option('--on-lost <what>', 'when leadership was lost: exit, or restart on the next win (exit)')
     .option('--keep', 'run the command again when it ends while leading')
     .option('--hold <duration>', 'keep the election at least this long after winning')
     .option('--kill-after <duration>', 'when leadership was lost: from SIGTERM to SIGKILL; below the margin (2/3 of it)')
@@ -100,8 +100,8 @@ function planOf(election: string, options: RunOptions, command: readonly string[
     return text === undefined ? standard : durationMs(name, text, ttlMs)
   }
   if (options.try && options.wait !== undefined) throw usage('Give --try or --wait, not both')
-  if (options.onLost !== 'exit' && options.onLost !== 'restart')
-    throw usage(badOption('--on-lost', 'exit or restart', options.onLost).message)
+  const { onLost = 'exit' } = options
+  if (onLost !== 'exit' && onLost !== 'restart') throw usage(badOption('--on-lost', 'exit or restart', onLost).message)
   const marginMs = duration('--margin', options.margin, Math.floor(ttlMs / 5))
   return {
     election,
@@ -111,9 +111,9 @@ function planOf(election: string, options: RunOptions, command: readonly string[
     marginMs,
     retryMs: duration('--retry', options.retry, Math.max(1, Math.floor(ttlMs / 3))),
     waitMs: options.try ? 0 : duration('--wait', options.wait, Number.POSITIVE_INFINITY),
-    conflictExitCode: exitCodeFrom('--conflict-exit-code', options.conflictExitCode, 0),
-    lostExitCode: exitCodeFrom('--lost-exit-code', options.lostExitCode, 1),
-    onLost: options.onLost,
+    conflictExitCode: exitCodeFrom('--conflict-exit-code', options.conflictExitCode ?? String(exitCode.notElected), 0),
+    lostExitCode: exitCodeFrom('--lost-exit-code', options.lostExitCode ?? String(exitCode.lost), 1),
+    onLost,
     keep: options.keep === true,
     holdMs: duration('--hold', options.hold, 0),
     killAfterMs: killAfterOf(duration('--kill-after', options.killAfter, Math.floor((marginMs * 2) / 3)), marginMs),

@@ -36,6 +36,8 @@ export const status: Verb = {
 }
 
 async function show(connected: Connected, election: string | undefined, options: StatusOptions): Promise<number> {
+  // Two stores are two leaders: what to look at first where each host has its own.
+  if (!options.json) new Talk(options).chat('store', `elections in ${connected.where}`)
   const redraws = options.watch === true && !options.json && isTerminal(process.stdout)
   for (let shown: string | undefined; ; ) {
     const standings = await look(connected, election)

@@ -5,6 +5,7 @@
 
 import { constants, type FSWatcher, watch } from 'node:fs'
 import { link, mkdir, open, readdir, stat, unlink, utimes } from 'node:fs/promises'
+import { dirname } from 'node:path'
 
 export interface Disk {
   list(path: string): Promise<string[]>
@@ -56,9 +57,14 @@ export const systemDisk: Disk = {
   remove: (path) => unlink(path).catch(unless('ENOENT')),
 
   async makeDirectory(path) {
-    // Alone at first: with `recursive` the runtime says ENOENT where a read-only filesystem is the reason.
+    // Not with `recursive`: the runtime says ENOENT where a read-only filesystem is the reason, and never ends where the
+    // parent is there and nothing can be made in it, as in /proc.
     const made = await mkdir(path, { mode: 0o700 }).then(() => true, unless('EEXIST', 'ENOENT'))
-    if (!made) await mkdir(path, { recursive: true, mode: 0o700 })
+    if (made || (await isDirectory(path)) || dirname(path) === path) return
+    await this.makeDirectory(dirname(path))
+    await mkdir(path, { mode: 0o700 }).catch(async (thrown: unknown) => {
+      if (codeOf(thrown) !== 'EEXIST' || !(await isDirectory(path))) throw thrown
+    })
   },
 
   async touch(path, wallMs) {
@@ -75,6 +81,10 @@ export const systemDisk: Disk = {
   },
 
   watch: (path, happened) => watch(path, { persistent: false }, happened),
+}
+
+async function isDirectory(path: string): Promise<boolean> {
+  return (await stat(path).catch(unless('ENOENT')))?.isDirectory() === true
 }
 
 /** The code of an error of the system, e.g. `ENOENT`; `undefined` for anything else. */

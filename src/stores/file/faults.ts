@@ -36,7 +36,11 @@ export function faultOf(thrown: unknown, dir: string): unknown {
   if (code === undefined || thrown instanceof TenureError) return thrown
   const say = (what: string) => `file: cannot use ${dir}: ${what} (${code})`
   if (Object.hasOwn(denied, code)) {
-    return new TenureError('store-denied', `${say(denied[code] ?? '')}. Name a directory of its own: file({ dir })`, { cause: thrown })
+    return new TenureError(
+      'store-denied',
+      `${say(denied[code] ?? '')}. Name a directory of its own: file({ dir }), or file:/path as the URL of the store`,
+      { cause: thrown },
+    )
   }
   if (Object.hasOwn(unfit, code)) return new TenureError('store-unfit', say(unfit[code] ?? ''), { cause: thrown })
   const sentence = unreachable[code] ?? (thrown instanceof Error ? thrown.message : 'it cannot be read or written')
