@@ -9,11 +9,11 @@ import { fileURLToPath } from 'node:url'
 import { after } from './after.ts'
 import { exitCode, Refusal } from './exit-codes.ts'
 import type { GuardOrder, GuardReport } from './guard-words.ts'
-import type { HostInstant } from './instants.ts'
+import { type HostInstant, leftMs } from './instants.ts'
 import type { TreeRoot } from './tree.ts'
 
-/** A guard that has not answered by then is frozen, and has ended nobody. */
-const ANSWER_MS = 5000
+/** A guard that takes longer than this to take a word, or to answer one, is frozen, and has ended nobody. */
+const FROZEN_MS = 5000
 
 const guardFile = fileURLToPath(new URL('./guard.js', import.meta.url))
 
@@ -66,13 +66,14 @@ export class Guardian {
 
   /**
    * Let it share our liveness up to this instant, and expect this tree. Resolves when that has left us: a socket on its
-   * way is open, and a word on its way arrives, even if we die. False if the guard has died, e.g. because the instant
-   * has passed; rejects when it could not be started at all.
+   * way is open, and a word on its way arrives, even if we die. False if the guard has died, or is not ready before the
+   * instant has passed; rejects when it could not be started at all.
    */
   async hold(until: HostInstant, liveness: Server | undefined, root: TreeRoot): Promise<boolean> {
-    const isStarted = await Promise.race([this.#ready.then(() => true), this.died.then(() => false)])
-    if (!isStarted) throw new Refusal(exitCode.internal, 'the guard did not start')
-    return this.#send({ type: 'hold', until, root }, liveness)
+    const started = Promise.race([this.#ready.then(() => 'ready' as const), this.died.then(() => 'dead' as const)])
+    const state = await within(leftMs(until), started, 'late')
+    if (state === 'dead') throw new Refusal(exitCode.internal, 'the guard did not start')
+    return state === 'ready' && this.#send({ type: 'hold', until, root }, liveness)
   }
 
   /** The lease was renewed. */
@@ -90,7 +91,7 @@ export class Guardian {
     void this.#send({ type: 'launcher', pid })
   }
 
-  /** The process group of the child. Resolves when the word is out, so that not even our death holds it up. */
+  /** The process group of the child. Resolves when the word is out, so that not even our death holds it up; false if it is not. */
   lead(group: number): Promise<boolean> {
     return this.#send({ type: 'lead', group })
   }
@@ -105,12 +106,7 @@ export class Guardian {
     })
     this.#unanswered += 1
     const isOut = await this.#send({ type: 'gone' })
-    if (!isOut || !isAsked) return
-    let cancel = () => {}
-    const isOver = new Promise<void>((resolve) => {
-      cancel = after(ANSWER_MS, resolve)
-    })
-    await Promise.race([answered, this.died, isOver]).finally(cancel)
+    if (isOut && isAsked) await within(FROZEN_MS, Promise.race([answered, this.died]), undefined)
   }
 
   /** Nothing is left to guard. */
@@ -124,18 +120,28 @@ export class Guardian {
     if (this.#unanswered === 0) this.#answered()
   }
 
-  /** Resolves when the word is out; with false when there is nobody to hear it. */
+  /** Resolves when the word is out; with false when there is nobody to hear it, or when it does not get out. */
   #send(order: GuardOrder, liveness?: Server): Promise<boolean> {
     return new Promise((resolve) => {
       if (this.#dead || !this.#process.connected) return resolve(false)
       const sent = (isOut: boolean) => {
         this.#leaving.delete(sent)
+        cancel()
         resolve(isOut)
       }
+      const cancel = after(FROZEN_MS, () => sent(false))
       this.#leaving.add(sent)
       this.#process.send(order, liveness, {}, (error) => sent(error === null))
     })
   }
+}
+
+/** What is waited for, or something else once so many milliseconds have passed. */
+function within<T, Late>(ms: number, waited: Promise<T>, late: Late): Promise<T | Late> {
+  return new Promise((resolve, reject) => {
+    const cancel = after(ms, () => resolve(late))
+    waited.then(resolve, reject).finally(cancel)
+  })
 }
 
 /** Nothing that would slow it down, break it, or show where the store is. */

@@ -108,8 +108,7 @@ export class Service {
         launching: (pid) => guardian.launching(pid),
         led: async (group) => {
           tree.lead(group)
-          await guardian.lead(group)
-          return this.#refusal() === undefined
+          return (await guardian.lead(group)) && this.#refusal() === undefined
         },
         // Held still by us before it is killed: that is not for the terminal to know.
         stopped: async (launcherPid) => (this.#leash.isKilling ? 'fg' : stopAlong(launcherPid)),

@@ -233,14 +233,6 @@ describe('the guard', () => {
     await one.says(/its supervisor has ended; what it ran is ended/)
   })
 
-  test('frozen, it is not waited for without end, and a child that somebody kills is not its doing: 137', async () => {
-    const { one } = await diarist([])
-    const [child] = here.left().filter((pid) => pid !== one.pid && pid !== one.guardPid)
-    kill(one.guardPid, 'SIGSTOP')
-    kill(child ?? 0, 'SIGKILL')
-    expect(await one.exited).toEqual({ code: 137, signal: null })
-  })
-
   test('dies while its supervisor waits: another one serves', async () => {
     const first = here.tenure(['run', 'x', '-v', '--', 'sleep', '1000'])
     await first.says(/leading x/)
@@ -325,28 +317,5 @@ describe('planted faults are caught', () => {
       to: "this.#send({ type: 'hold', until, root })",
     })
     expect(await takenWhileGuardIsFrozen(main)).toBe(true)
-  })
-
-  /** It ends what its supervisor still leads with; its own end is felt long after that of the child. */
-  const unrenewed: readonly Fault[] = [
-    { file: 'src/cli/reign.ts', from: 'if (until) guardian.extend(until)', to: '' },
-    { file: 'src/cli/guard.ts', from: 'await flushed(1000)', to: 'await new Promise((resolve) => setTimeout(resolve, 500))' },
-  ]
-
-  test('a guard that is not told of renewals', async () => {
-    const main = await here.faulty('unrenewed', ...unrenewed)
-    const { one } = await diarist(['--ttl', '2s'], {}, main)
-    expect((await one.exited).code).toBe(80)
-    expect(one.err).toContain('lost x (its guard has died)')
-  })
-
-  test('a supervisor that does not ask whether it was the guard', async () => {
-    const main = await here.faulty('unasked', ...unrenewed, {
-      file: 'src/cli/service.ts',
-      from: 'guardian.gone(isAsked)',
-      to: 'guardian.gone(false)',
-    })
-    const { one } = await diarist(['--ttl', '2s'], {}, main)
-    expect((await one.exited).code).toBe(137)
   })
 })
