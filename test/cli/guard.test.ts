@@ -45,10 +45,28 @@ async function diarist(
   return { one, entries }
 }
 
-/** The operator's way of ending a tenure: the record is gone. */
-function removeElection(): void {
+/** The operator's way of ending a tenure: the record is gone. Repeated where somebody writes at that very moment. */
+async function removeElection(): Promise<void> {
   const store = here.store.slice('file:'.length)
-  for (const name of readdirSync(store)) if (name.startsWith('x.')) rmSync(join(store, name), { recursive: true, maxRetries: 20 })
+  for (const name of readdirSync(store)) {
+    if (!name.startsWith('x.')) continue
+    const gone = () => {
+      rmSync(join(store, name), { recursive: true, force: true })
+      return true
+    }
+    await until(
+      () => tried(gone),
+      () => `the end of ${name}`,
+    )
+  }
+}
+
+function tried(work: () => boolean): boolean {
+  try {
+    return work()
+  } catch {
+    return false
+  }
 }
 
 /** Renewals fail from the second one on, as if the link to the store were cut. */
@@ -93,7 +111,7 @@ describe('a forced loss', () => {
 
   test('the record is removed: told at once, SIGKILL kill-after later, 80', async () => {
     const { one, entries } = await diarist(['--ttl', '3s', '--margin', '1400ms', '--kill-after', '400ms'])
-    removeElection()
+    await removeElection()
     expect((await one.exited).code).toBe(80)
     expect(one.err).toContain('lost x (superseded)')
     expect(entries().some(({ what }) => what === 'term')).toBe(true)
@@ -118,7 +136,7 @@ describe('a forced loss', () => {
       () => `the child: ${one.err}`,
     )
     const first = one.guardPid
-    removeElection()
+    await removeElection()
     await until(
       () => linesOf(log).length === 2,
       () => `the second child: ${one.err}`,
@@ -144,7 +162,7 @@ describe('a forced loss', () => {
   test('during --hold, when the command has ended, nothing is lost: its own code', async () => {
     const one = here.tenure(['run', 'x', '-v', ...times, '--hold', '1h', '--', 'sh', '-c', 'exit 6'])
     await one.says(/ended with exit code 6/)
-    removeElection()
+    await removeElection()
     expect((await one.exited).code).toBe(6)
   })
 
@@ -152,7 +170,7 @@ describe('a forced loss', () => {
     const { one } = await diarist(['--ttl', '3s', '--margin', '1400ms', '--kill-after', '400ms'])
     one.kill('SIGTERM')
     await one.says(/renewed/)
-    removeElection()
+    await removeElection()
     expect((await one.exited).code).toBe(80)
   })
 })
