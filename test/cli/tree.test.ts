@@ -78,7 +78,8 @@ describe('what a command leaves behind', () => {
 
   test('a run within a run: the inner tree ends with the outer supervisor', async () => {
     const main = `${here.folder}/cli/main.js`
-    const inner = `${process.execPath} ${main} run inner --store ${here.store} -- setsid sh WRITER & wait`
+    // Without `--wait` it would fork and end, and what it leaves behind is ended.
+    const inner = `${process.execPath} ${main} run inner --store ${here.store} -- setsid --wait sh WRITER & wait`
     const { one, pid } = await started(inner)
     one.kill('SIGKILL')
     await until(
