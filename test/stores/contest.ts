@@ -12,6 +12,9 @@ export const SHORT_MS = 4000
 /** A release, a deletion or a failure is felt after so long at the latest, where the store tells of nothing. */
 const quick = { renewMs: 500, retryMs: 700 }
 
+/** No call is given up, however busy the host: where it matters that no trouble is told. */
+export const patient = { renewMs: 5000, retryMs: 6000 }
+
 let count = 0
 
 /** The candidates of one election, whose belief is compared whenever somebody is elected. */

@@ -9,7 +9,7 @@ import { type Candidate, type CandidateOptions, Fence, type Leader, type LeaseSt
 import { type FlakyStore, flaky } from '../../src/testing/index.ts'
 import { randomFrom } from '../../src/testing/manual-clock.ts'
 import { until } from '../harness/server.ts'
-import { bidFor, Contest, calm, LONG_MS, release, SHORT_MS, wins } from './contest.ts'
+import { bidFor, Contest, calm, LONG_MS, patient, release, SHORT_MS, wins } from './contest.ts'
 
 export interface Ground {
   /** A store object of its own, over the same data each time; closed by the tests. */
@@ -61,7 +61,7 @@ export function describePromises(name: string, ground: Ground): void {
 
     test('A1: start unopposed leads by the time start() resolves; stop ends leading; start after stop leads again', async () => {
       const it = contest()
-      const a = it.add(open())
+      const a = it.add(open(), patient)
       await a.stop()
       await a.start()
       expect(a.isLeader).toBe(true)
@@ -78,9 +78,9 @@ export function describePromises(name: string, ground: Ground): void {
 
     test('A2, A10: with A leading B follows: no start, no end and no error is told; A stops, and B leads long before the ttl is over', async () => {
       const it = contest()
-      const a = it.add(open(), { ttlMs: 120_000 })
+      const a = it.add(open(), { ttlMs: 120_000, ...patient })
       await a.start()
-      const b = it.add(open(), { ttlMs: 120_000 })
+      const b = it.add(open(), { ttlMs: 120_000, ...patient })
       await b.start()
       expect(b.isLeader).toBe(false)
       expect(b.leader).toMatchObject({ candidate: a.id, isMe: false })
@@ -144,7 +144,7 @@ export function describePromises(name: string, ground: Ground): void {
       const other = contest()
       const add = (n: number) => Array.from({ length: n }, (_, i) => it.add(stores[i % 4] ?? open(), { retryMs: 3000, renewMs: 1000 }))
       const gated = () => it.all.filter((candidate) => candidate.isLeader).map(({ id }) => id)
-      const bystander = other.add(stores[0] ?? open())
+      const bystander = other.add(stores[0] ?? open(), patient)
       await bystander.start()
       for (const crowd of [100, 200]) {
         add(crowd - it.all.length)
@@ -267,7 +267,8 @@ export function describePromises(name: string, ground: Ground): void {
         await leader.stepDown({ cooldownMs: 50 })
       }
       await it.leader()
-      expect(it.said.filter((line) => !/ (elected|stepped-down)$/.test(line))).toEqual([])
+      // A busy host may be late with an answer; that is trouble, and no effect.
+      expect(it.said.filter((line) => !/ (elected|stepped-down|store-unreachable)$/.test(line))).toEqual([])
       expect(it.tokens.length).toBeGreaterThanOrEqual(15)
       it.judge()
     })
