@@ -141,10 +141,13 @@ export class Line {
   async #greeted(signal: AbortSignal): Promise<Session> {
     const { driver, greet } = this.#parts
     let gone: unknown
-    const session: Session = await driver.open(signal, (thrown) => {
+    // It can be lost before it has been handed over.
+    let opened: Session | undefined
+    const session = await driver.open(signal, (thrown) => {
       gone = thrown
-      if (this.#session === session) this.#drop(thrown)
+      if (opened && this.#session === opened) this.#drop(thrown)
     })
+    opened = session
     const giveUp = () => session.destroy()
     signal.addEventListener('abort', giveUp)
     try {
