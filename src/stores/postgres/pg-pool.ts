@@ -1,13 +1,11 @@
 /**
  * Sessions from a `Pool` of pg. Each is a client that is checked out, and destroyed in the end, so that nothing that was
  * set on it reaches the owner of the pool.
- *
- * A pool cannot be told to stop connecting. An attempt that nobody waits for any more serves whoever asks next, or is
- * given back; only a few are under way at a time, so that an outage does not use up the pool.
  */
 
 import type { Clock } from '../../clock.ts'
 import { bounded } from '../shared/bounded.ts'
+import { Checkouts, call, property } from '../shared/checkouts.ts'
 import type { Statement } from '../shared/sql.ts'
 import { type Driver, greeting, type Row, type Session, type Value } from './session.ts'
 
@@ -39,10 +37,6 @@ interface PgNotification {
   readonly payload?: string | undefined
 }
 
-/** An attempt to connect that takes longer than this is not relied on any more. */
-const FRESH_MS = 1000
-/** So many attempts are under way at most. */
-const ATTEMPTS = 4
 /** A link that is silent for so long is probed, so that a dead one is found out. */
 const KEEPALIVE_MS = 10_000
 /** How long the end of a connection may take. */
@@ -58,73 +52,19 @@ export function isPool(client: unknown): client is PgPool {
   )
 }
 
-interface Waiter {
-  take(client: PgClient): void
-  fail(thrown: unknown): void
-}
-
 export class PoolDriver implements Driver {
-  readonly #pool: PgPool
+  readonly #checkouts: Checkouts<PgClient>
   readonly #clock: Clock
-  readonly #waiters: Waiter[] = []
-  /** When each attempt began that is under way. */
-  readonly #attempts = new Set<{ readonly since: number }>()
 
   constructor(pool: PgPool, clock: Clock) {
-    this.#pool = pool
+    this.#checkouts = new Checkouts(pool, clock)
     this.#clock = clock
   }
 
   async open(signal: AbortSignal, lost: (thrown: unknown) => void): Promise<Session> {
-    return PoolSession.begin(await this.#client(signal), this.#clock, signal, lost)
-  }
-
-  #client(signal: AbortSignal): Promise<PgClient> {
-    return new Promise((resolve, reject) => {
-      signal.throwIfAborted()
-      const leave = () => {
-        signal.removeEventListener('abort', aborted)
-        this.#waiters.splice(this.#waiters.indexOf(waiter), 1)
-      }
-      const waiter: Waiter = {
-        take(client) {
-          leave()
-          resolve(client)
-        },
-        fail(thrown) {
-          leave()
-          reject(thrown)
-        },
-      }
-      const aborted = () => waiter.fail(signal.reason)
-      signal.addEventListener('abort', aborted)
-      this.#waiters.push(waiter)
-      this.#connect()
-    })
-  }
-
-  #connect(): void {
-    const now = this.#clock.mono()
-    const fresh = [...this.#attempts].filter(({ since }) => now - since < FRESH_MS).length
-    if (fresh >= this.#waiters.length || this.#attempts.size >= ATTEMPTS) return
-    const attempt = { since: now }
-    this.#attempts.add(attempt)
-    // By callback: a connection can be lost in the very instant in which it is made, before a promise would tell of it,
-    // and an error that nobody hears ends the process.
-    this.#pool.connect((error, client) => {
-      this.#attempts.delete(attempt)
-      const [waiter] = this.#waiters
-      if (!client) return waiter?.fail(error)
-      // Nothing was done with it: its owner may have it.
-      if (!waiter) return client.release()
-      client.on('error', unheard)
-      waiter.take(client)
-    })
+    return PoolSession.begin(await this.#checkouts.take(signal), this.#clock, signal, lost)
   }
 }
-
-/** What is lost is found out by whoever asks. */
-function unheard(): void {}
 
 class PoolSession implements Session {
   pooled = true
@@ -200,13 +140,4 @@ class PoolSession implements Session {
 /** The socket of a client. Not part of what pg documents: where it is missing, nothing is asked of it. */
 function streamOf(client: PgClient): unknown {
   return property(property(client, 'connection'), 'stream')
-}
-
-function property(of: unknown, name: string): unknown {
-  return typeof of === 'object' && of !== null && name in of ? (of as Record<string, unknown>)[name] : undefined
-}
-
-function call(of: unknown, name: string, ...args: unknown[]): void {
-  const method = property(of, name)
-  if (typeof method === 'function') method.apply(of, args)
 }
