@@ -5,7 +5,7 @@ import { TenureError } from '../../errors.ts'
 import type { Author, Bid, Hold, Lease } from '../../store.ts'
 import { checkMemo } from '../shared/memo.ts'
 import { grantsOf, leaseOf, memoOf, releasedOf, writtenOf } from './answers.ts'
-import { failureOf } from './failures.ts'
+import { failureOf, isStale } from './failures.ts'
 import { channelOf, keysOf } from './keys.ts'
 import { Link } from './link.ts'
 import { namesIn } from './list.ts'
@@ -127,6 +127,8 @@ export class Calls {
     const [first] = bids
     return this.#ask('renew', first?.election ?? '', signal, async (wire) => {
       const grants = grantsOf(await renewScript.run(wire, keys, args, signal), bids.length)
+      // Of this connection, not of one key: a server that became a replica answers each so, and the next try dials anew.
+      for (const grant of grants) if (grant instanceof TenureError && isStale(grant.cause)) throw grant.cause
       if (first && grants.some((grant) => typeof grant === 'number' && grant > 0))
         await this.#replicated(wire, first.election, first.ttlMs / 6)
       return grants

@@ -23,7 +23,7 @@ export function isReply(thrown: unknown): boolean {
 
 /** The connection has answered, but must not be used again: it leads to a replica, or lost its credentials. */
 export function isStale(thrown: unknown): boolean {
-  return thrown instanceof Error && /^(READONLY|NOAUTH|MASTERDOWN|CLUSTERDOWN|LOADING)\b/.test(thrown.message)
+  return thrown instanceof Error && /^-?(READONLY|NOAUTH|MASTERDOWN|CLUSTERDOWN|LOADING)\b/.test(thrown.message)
 }
 
 export function failureOf(verb: string, thrown: unknown): TenureError {

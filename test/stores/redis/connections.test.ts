@@ -2,6 +2,7 @@
 
 import { spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -48,6 +49,36 @@ describe.skipIf(!findServer('redis'))('connections', () => {
       await store.renew(bid, patient())
       expect(await operating(server.port, (operator) => idsOf(operator))).toEqual([held])
       await none()
+    })
+
+    test('one to a server that has become a replica is left before the lease is lost', async () => {
+      const primary = await startRedis('--appendonly', 'yes', '--appendfsync', 'always')
+      const replica = await startRedis('--replicaof', '127.0.0.1', String(primary.port))
+      let target = primary.port
+      // A name, or an address, that moves to the new primary. What is connected stays.
+      const moving = createServer((inner) => {
+        const outer = connect(target, '127.0.0.1')
+        inner.pipe(outer).pipe(inner)
+        for (const [socket, other] of [
+          [inner, outer],
+          [outer, inner],
+        ] as const)
+          socket.on('error', () => {}).on('close', () => other.destroy())
+      })
+      await new Promise<void>((resolve) => moving.listen(0, '127.0.0.1', resolve))
+      const { port } = moving.address() as AddressInfo
+      const store = redis(client(port))
+      const bid = await wins(store, electionName())
+      await until('the lease is replicated', () =>
+        operating(replica.port, async (operator) => (await operator.keys(`*${bid.election}*`)).length >= 2),
+      )
+      await operating(replica.port, (operator) => operator.replicaof('NO', 'ONE'))
+      await operating(primary.port, (operator) => operator.replicaof('127.0.0.1', replica.port))
+      target = replica.port
+      await until('it is renewed at the new primary', async () => (await outcome(store.renew(bid, patient()))) === bid.ttlMs)
+      await store.close?.()
+      moving.close()
+      await Promise.all([primary.close(), replica.close()])
     })
 
     test('one that was not answered in time is replaced, however often', async () => {
