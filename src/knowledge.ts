@@ -17,6 +17,13 @@ export interface Seen {
   readonly remainingMs: number
 }
 
+/** What the store said of its leader, and when it was asked. */
+export interface Word {
+  readonly fencingToken: number
+  /** Monotonic. */
+  readonly askedAt: number
+}
+
 /** How the change came about that made somebody leader. */
 export interface Vacancy {
   readonly vacantMs: number
@@ -84,6 +91,11 @@ export class Knowledge {
   confirm(askedAt: number): void {
     const heldMs = this.leader()?.heldMs
     if (this.#seen) this.learn({ ...this.#seen, heldMs }, askedAt)
+  }
+
+  /** Who is known to lead, and the monotonic instant of the request that told it last. */
+  word(): Word | undefined {
+    return this.#seen && { fencingToken: this.#seen.fencingToken, askedAt: this.#askedAt }
   }
 
   leader(): Leader | undefined {

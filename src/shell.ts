@@ -8,7 +8,7 @@ import { Engine, type EngineHost, isOut, isOverrun } from './engine.ts'
 import { Envoy, type EnvoyListener } from './envoy.ts'
 import { messageOf, TenureError } from './errors.ts'
 import { type CandidateEvents, Emitter, type EmitterOwner, eventNames, type Leader, type Listener, type Present } from './events.ts'
-import { Knowledge, seenOf, type Vacancy } from './knowledge.ts'
+import { Knowledge, seenOf, type Vacancy, type Word } from './knowledge.ts'
 import { checkKnown, type Settings, warn, whole } from './options.ts'
 import { type CallSign, type ChangeSign, type Sign, signChange, signTrouble, Trace } from './signs.ts'
 import { Standing } from './standing.ts'
@@ -61,6 +61,11 @@ export class Shell implements EngineHost, EnvoyListener, WatchListener, EmitterO
 
   get leader(): Leader | undefined {
     return this.#knowledge.leader()
+  }
+
+  /** What the store said of the leader, for who has other news of it. */
+  get word(): Word | undefined {
+    return this.#knowledge.word()
   }
 
   isLeader(): boolean {

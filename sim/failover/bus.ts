@@ -6,6 +6,8 @@ import type { World } from '../world.ts'
 import type { Node } from './node.ts'
 import type { Plan } from './plan.ts'
 
+export const LIAR = 'liar'
+
 interface Seat {
   readonly node: Node
   readonly member: Member
@@ -55,6 +57,12 @@ export class SimBus {
       if (!this.#plan.tellsEnds) continue
       for (const other of this.#seats) this.#bring(other, () => other.member.closed(seat.member.name))
     }
+  }
+
+  /** Somebody says once what is not so. */
+  lie(kind: 'heartbeat' | 'leaving'): void {
+    const fencingToken = Number.MAX_SAFE_INTEGER
+    this.#send(JSON.stringify({ tenure: 'failover', format: 1, election: 'orders', kind, from: LIAR, node: LIAR, fencingToken }))
   }
 
   members(node: Node): number {

@@ -113,6 +113,12 @@ export const mutants: readonly Planting[] = [
     replace: 'if (message.fencingToken < 0) {',
   },
   {
+    name: 'a lie deafens for ever',
+    file: vigil,
+    find: 'else if (word.fencingToken < this.#floor &&',
+    replace: 'else if (word.fencingToken < 0 &&',
+  },
+  {
     name: 'a heartbeat does not calm',
     file: vigil,
     find: '    this.#calm()\n    const { lastHeartbeat } = this\n',

@@ -6,6 +6,7 @@
 import { type DemoteReason, Failover } from '../../src/failover.ts'
 import type { Tenure } from '../../src/index.ts'
 import { Chance } from '../chance.ts'
+import { LIAR } from './bus.ts'
 import { Host } from './host.ts'
 import type { Pack } from './pack.ts'
 
@@ -169,7 +170,7 @@ export class Node {
     this.failover.on('heartbeat', ({ from, fencingToken }) => {
       world.note(this.name, `hears ${from}`, fencingToken)
       judge.hears(this, fencingToken)
-      this.heardToken = fencingToken
+      if (from !== LIAR) this.heardToken = fencingToken
     })
     this.failover.on('suspect', ({ reason, primary }) => {
       world.note(this.name, `suspects ${primary}`, reason)

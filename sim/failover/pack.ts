@@ -5,7 +5,7 @@
 
 import type { World } from '../world.ts'
 import { Arbiter } from './arbiter.ts'
-import { SimBus } from './bus.ts'
+import { LIAR, SimBus } from './bus.ts'
 import { Judge } from './judge.ts'
 import { Node } from './node.ts'
 import type { Fault, Plan } from './plan.ts'
@@ -67,6 +67,10 @@ export class Pack {
 
   #befall({ kind, node: number, forMs }: Fault): void {
     if (kind === 'slow-bus' || kind === 'bus-down') return this.#busFault(kind, forMs)
+    if (kind === 'lie') {
+      this.world.count(kind)
+      return this.bus.lie(number % 2 === 0 ? 'leaving' : 'heartbeat')
+    }
     for (const node of this.living.filter((one) => number === -1 || one.number === number)) {
       this.world.count(kind)
       this.world.note(node.name, `fault ${kind} for`, forMs)
@@ -134,6 +138,7 @@ export class Pack {
         }
       case 'slow-bus':
       case 'bus-down':
+      case 'lie':
         return undefined
       default:
         return kind satisfies never
@@ -197,6 +202,7 @@ export class Pack {
     const heard = await world.until(() => this.living.every(follows), 10_100 + 2 * plan.heartbeatMs + 100)
     if (!heard && primary.promotedRole === 'primary')
       world.violated('F7', 'not everybody hears the primary, although everything has healed')
+    if (this.living.some((node) => node.failover.status().primary?.id === LIAR)) world.violated('F14', 'a liar is called primary')
     await this.#beMuted(primary)
     await this.#leave(primary)
     await this.#end()

@@ -18,6 +18,7 @@ export type FaultKind =
   | 'fail-promotions'
   | 'slow-work'
   | 'stuck-work'
+  | 'lie'
 
 export interface Fault {
   readonly kind: FaultKind
@@ -66,6 +67,7 @@ const kinds: readonly [FaultKind, ...FaultKind[]] = [
   'fail-promotions',
   'slow-work',
   'stuck-work',
+  'lie',
 ]
 
 export function planOf(seed: number): Plan {

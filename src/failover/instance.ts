@@ -8,6 +8,7 @@ import { Candidate } from '../candidate.ts'
 import type { TenureEnd } from '../election.ts'
 import { messageOf, TenureError } from '../errors.ts'
 import { Emitter, type EmitterOwner, type Listener, type Present } from '../events.ts'
+import type { Word } from '../knowledge.ts'
 import { warn } from '../options.ts'
 import type { StepDownOptions, Tenure } from '../tenure.ts'
 import { Troubles, type TroubleTeller } from '../troubles.ts'
@@ -58,7 +59,6 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
     this.vigil = new Vigil({ clock, heartbeatMs, silenceMs, ref: !settings.unref }, this)
     this.candidate.on('elected', (tenure) => this.#elected(tenure))
     this.candidate.on('deposed', (tenure, why) => this.#deposed(tenure, why))
-    this.candidate.on('leader', (leader) => void (leader && this.vigil.knows(leader.fencingToken)))
     this.candidate.on('trouble', (error) => this.#candidateTroubled(error))
   }
 
@@ -220,9 +220,8 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
   }
 
   heard(message: Message): void {
-    const { tenure } = this.candidate
-    // Somebody was elected after us, as it says: the arbiter knows.
-    if (this.vigil.heard(message) && tenure) this.#look()
+    // Somebody was elected after whoever the arbiter told of, as it says: the arbiter knows.
+    if (this.vigil.heard(message) && message.fencingToken > (this.word?.fencingToken ?? 0)) this.#look()
   }
 
   closed(node: string): void {
@@ -251,9 +250,16 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
   }
 
   doubtful(): void {
-    if (!this.#standing || this.#stopping || !this.#enabled) return
+    if (!this.#standing || this.#stopping) return
+    // It asks nobody, so that nobody would tell it of a lie.
+    if (!this.#enabled && this.vigil.silentMs >= this.settings.silenceMs) this.vigil.forgive()
+    if (!this.#enabled) return
     this.#stand()
     this.#look()
+  }
+
+  get word(): Word | undefined {
+    return Candidate.shellOf(this.candidate).word
   }
 
   /** Ask the arbiter now. */
@@ -269,7 +275,9 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
   #primary(): Primary | undefined {
     const { leader } = this.candidate
     const last = this.vigil.lastHeartbeat
-    if (last && !(leader && leader.fencingToken >= last.fencingToken)) {
+    // What is doubted, the arbiter knows better; one that does not stand has not asked it.
+    const isNewer = last && (!leader || (last.fencingToken > leader.fencingToken && !(this.vigil.suspicion && this.#enabled)))
+    if (isNewer) {
       return { id: last.from, fencingToken: last.fencingToken, advert: undefined }
     }
     return leader && { id: leader.candidate, fencingToken: leader.fencingToken, advert: leader.advert }

@@ -4,6 +4,7 @@
  */
 
 import type { Clock } from '../clock.ts'
+import type { Word } from '../knowledge.ts'
 import type { Heartbeat, Suspicion } from './events.ts'
 import type { Message } from './message.ts'
 
@@ -22,6 +23,8 @@ export interface VigilOwner {
   suspect(suspicion: Suspicion): void
   /** It is still doubted. */
   doubtful(): void
+  /** Who leads as the arbiter told it last. */
+  readonly word: Word | undefined
 }
 
 interface Last {
@@ -36,8 +39,10 @@ export class Vigil {
   #last: Last | undefined
   /** Monotonic instant since when nothing has been heard. */
   #since = 0
-  /** Messages of smaller tokens are of older tenures, which are over. */
+  /** Messages of smaller tokens are of older tenures, which are over; as it was heard, or as the arbiter says. */
   #floor = 0
+  /** Monotonic instant at which a message raised it. */
+  #raisedAt = Number.NEGATIVE_INFINITY
   #old = 0
   #suspicion: Suspicion | undefined
   #cancel: (() => void) | undefined
@@ -66,6 +71,7 @@ export class Vigil {
 
   /** The last sign of life; none of a primary that has left, or of an older one. */
   get lastHeartbeat(): Heartbeat | undefined {
+    this.#listenToArbiter()
     if (!this.#last) return undefined
     const { message, mono, wall } = this.#last
     return { from: message.from, fencingToken: message.fencingToken, at: wall, ageMs: Math.max(0, this.#parts.clock.mono() - mono) }
@@ -89,18 +95,36 @@ export class Vigil {
 
   /** Somebody with this token has been elected: all older ones are over. */
   knows(fencingToken: number): void {
-    this.#floor = Math.max(this.#floor, fencingToken)
+    this.#floor = fencingToken
+    this.#raisedAt = Number.NEGATIVE_INFINITY
+    if (this.#last && this.#last.message.fencingToken > fencingToken) this.#last = undefined
+  }
+
+  /** Nobody can say whether the newest that was heard is true, and nothing comes of it: whoever speaks next is heard. */
+  forgive(): void {
+    this.#floor = 0
+  }
+
+  /** A larger token that it does not know, asked after that was heard, is a lie: it must deafen nobody for longer. */
+  #listenToArbiter(): void {
+    const { word } = this.#owner
+    if (!word) return
+    if (word.fencingToken > this.#floor) this.#floor = word.fencingToken
+    else if (word.fencingToken < this.#floor && word.askedAt >= this.#raisedAt) this.knows(word.fencingToken)
   }
 
   /** Returns whether the message belongs to the newest tenure that is known. */
   heard(message: Message): boolean {
+    this.#listenToArbiter()
     if (message.fencingToken < this.#floor) {
       this.#old += 1
       return false
     }
     const isLeaving = message.kind === 'leaving'
     // What it said before it left may come after.
-    this.#floor = isLeaving ? message.fencingToken + 1 : message.fencingToken
+    const floor = isLeaving ? message.fencingToken + 1 : message.fencingToken
+    if (floor > this.#floor) this.#raisedAt = this.#parts.clock.mono()
+    this.#floor = floor
     if (!this.#isKept) return true
     if (isLeaving) {
       this.suspect('announced', message.from)

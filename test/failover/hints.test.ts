@@ -167,6 +167,56 @@ describe('tokens', () => {
   })
 })
 
+describe('a lie', () => {
+  const huge = Number.MAX_SAFE_INTEGER
+
+  test.each(['heartbeat', 'leaving'])('(%s of a huge token) is forgotten when the arbiter has answered', async (kind) => {
+    const [, b] = await pair()
+    await pack.clock.advance(6000)
+    b.bus.bring(heartbeat(huge, { kind }))
+    await pack.clock.advance(100)
+    expect(b.failover.status().primary?.id).toBe('a')
+    await pack.clock.advance(6000)
+    expect(b.failover.lastHeartbeat?.from).toBe('a')
+    expect(b.failover.status().suspicion).toBeUndefined()
+    expect(pack.primaries()).toEqual(['a'])
+  })
+
+  test('while the arbiter cannot be reached misleads until it can', async () => {
+    const [, b] = await pair()
+    await pack.clock.advance(6000)
+    b.arbiter.isCut = true
+    b.bus.bring(heartbeat(huge))
+    expect(b.failover.status().primary?.id).toBe('x')
+    // Silent since: what the arbiter said last counts for more.
+    await pack.clock.advance(20_000)
+    expect(b.failover.status()).toMatchObject({ suspicion: { reason: 'silent', primary: 'x' }, primary: { id: 'a' } })
+    b.arbiter.isCut = false
+    await pack.clock.advance(20_000)
+    expect(b.failover.lastHeartbeat?.from).toBe('a')
+    expect(b.failover.status().suspicion).toBeUndefined()
+  })
+
+  test('told to a primary does not deafen it after its end', async () => {
+    const [a] = await pair()
+    a.bus.bring(heartbeat(huge))
+    await pack.settled(a.failover.stepDown())
+    await pack.clock.advance(7000)
+    expect(pack.primaries()).toEqual(['b'])
+    expect(a.failover.lastHeartbeat?.from).toBe('b')
+  })
+
+  test.each(['heartbeat', 'leaving'])('(%s) told to one that is disabled, and asks nobody, is over after silenceMs', async (kind) => {
+    const [, b] = await pair()
+    b.failover.enabled = false
+    await pack.clock.advance(6000)
+    b.bus.bring(heartbeat(huge, { kind }))
+    await pack.clock.advance(40_000)
+    expect(b.failover.lastHeartbeat?.from).toBe('a')
+    expect(b.failover.status()).toMatchObject({ suspicion: undefined, primary: { id: 'a' } })
+  })
+})
+
 describe('a probe', () => {
   const answers = (answer: () => boolean | Promise<boolean>) => {
     const asked: Primary[] = []
