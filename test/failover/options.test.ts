@@ -42,8 +42,8 @@ describe('buses check theirs', () => {
     ['Expected `path` to be at most', () => unixSocketBus({ path: `/${'x'.repeat(120)}` })],
     ['Expected `client` to be a client of ioredis or node-redis', () => redisBus({} as never)],
     ['Expected `client` to be a Pool of pg or a client of postgres.js', () => postgresBus({} as never)],
-    ['Expected `channel` to be letters', () => postgresBus({ connect: () => Promise.reject() }, { channel: 'a"b' })],
-    ['Unknown option `chanel`', () => postgresBus({ connect: () => Promise.reject() }, { chanel: 'x' } as never)],
+    ['Expected `channel` to be letters', () => postgresBus({ totalCount: 0, connect() {} }, { channel: 'a"b' })],
+    ['Unknown option `chanel`', () => postgresBus({ totalCount: 0, connect() {} }, { chanel: 'x' } as never)],
   ])('%s', (message, make) => {
     expect(make).toThrow(message)
   })

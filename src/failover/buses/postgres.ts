@@ -7,12 +7,14 @@
 import { type Clock, systemClock } from '../../clock.ts'
 import { badOption } from '../../errors.ts'
 import { checkClock, checkKnown } from '../../options.ts'
+import { Checkouts, call, property } from '../../stores/shared/checkouts.ts'
 import type { Bus } from '../bus.ts'
 import { type Link, type LinkEnds, linkedBus } from './shared/linked.ts'
 
 /** What is used of a `Pool` of pg. */
 export interface PgBusPool {
-  connect(): Promise<PgBusClient>
+  readonly totalCount: number
+  connect(connected: (error: Error | undefined, client: PgBusClient | undefined) => void): void
 }
 
 /** What is used of a client that was checked out. */
@@ -61,7 +63,9 @@ export function postgresBus(client: PostgresBusClient, options: PostgresBusOptio
     return linkedBus({ name: 'postgres', clock, open: (ends) => new PostgresJsLink(client, ear, clock, ends) })
   }
   if (!isPool(client)) throw badOption('client', 'a Pool of pg or a client of postgres.js', client)
-  return linkedBus({ name: 'postgres', clock, open: (ends) => new PgLink(client, channel, clock, ends) })
+  // What one link has given up is had by the next.
+  const checkouts = new Checkouts(client, clock)
+  return linkedBus({ name: 'postgres', clock, open: (ends) => new PgLink(checkouts, channel, clock, ends) })
 }
 
 const notify = 'SELECT pg_notify($1, $2)'
@@ -79,17 +83,17 @@ class PgLink implements Link {
   readonly #clock: Clock
   readonly #ends: LinkEnds
   readonly #voice: OwnVoice
+  readonly #over = new AbortController()
   #client: PgBusClient | undefined
   /** A client is asked one thing after the other. */
   #last: Promise<unknown> = Promise.resolve()
-  #isOver = false
 
-  constructor(pool: PgBusPool, channel: string, clock: Clock, ends: LinkEnds) {
+  constructor(checkouts: Checkouts<PgBusClient>, channel: string, clock: Clock, ends: LinkEnds) {
     this.#channel = channel
     this.#clock = clock
     this.#ends = ends
     this.#voice = new OwnVoice(clock, ends, (text) => this.send(text))
-    this.#begin(pool).catch(ends.lost)
+    this.#begin(checkouts).catch(ends.lost)
   }
 
   async send(text: string): Promise<void> {
@@ -101,7 +105,7 @@ class PgLink implements Link {
   }
 
   close(): void {
-    this.#isOver = true
+    this.#over.abort()
     this.#voice.end()
     const client = this.#client
     this.#client = undefined
@@ -113,10 +117,10 @@ class PgLink implements Link {
     client.release(true)
   }
 
-  async #begin(pool: PgBusPool): Promise<void> {
-    const client = await pool.connect()
+  async #begin(checkouts: Checkouts<PgBusClient>): Promise<void> {
+    const client = await checkouts.take(this.#over.signal)
     // Nothing was done with it: its owner may have it.
-    if (this.#isOver) return client.release()
+    if (this.#over.signal.aborted) return client.release()
     this.#client = client
     // Always listened to: an error that nobody hears would end the process.
     client.on('error', (error) => this.#ends.lost(error))
@@ -248,18 +252,10 @@ function isPostgresJs(client: PostgresBusClient): client is PostgresJsBusClient 
 }
 
 function isPool(client: PostgresBusClient): client is PgBusPool {
-  return typeof client === 'object' && client !== null && 'connect' in client && typeof client.connect === 'function'
+  return typeof property(client, 'connect') === 'function'
 }
 
 /** End the socket of a client. Not part of what pg documents: where it is missing, nothing is asked of it. */
 function destroyStream(client: PgBusClient): void {
-  const stream = property(property(client, 'connection'), 'stream')
-  const destroy = property(stream, 'destroy')
-  if (typeof destroy === 'function') destroy.call(stream)
-}
-
-function property(of: unknown, name: string): unknown {
-  return (typeof of === 'object' || typeof of === 'function') && of !== null && name in of
-    ? (of as Record<string, unknown>)[name]
-    : undefined
+  call(property(property(client, 'connection'), 'stream'), 'destroy')
 }

@@ -123,7 +123,8 @@ function clientsOf(pool: unknown): readonly unknown[] {
 }
 
 export function property(of: unknown, name: string): unknown {
-  return typeof of === 'object' && of !== null && name in of ? (of as Record<string, unknown>)[name] : undefined
+  const some = (typeof of === 'object' && of !== null) || typeof of === 'function'
+  return some && name in of ? (of as Record<string, unknown>)[name] : undefined
 }
 
 export function call(of: unknown, name: string, ...args: unknown[]): void {
