@@ -252,7 +252,8 @@ function isPostgresJs(client: PostgresBusClient): client is PostgresJsBusClient 
 }
 
 function isPool(client: PostgresBusClient): client is PgBusPool {
-  return typeof property(client, 'connect') === 'function'
+  // A single client has the first of them, too.
+  return typeof property(client, 'connect') === 'function' && 'totalCount' in client
 }
 
 /** End the socket of a client. Not part of what pg documents: where it is missing, nothing is asked of it. */

@@ -53,3 +53,8 @@ test('joins that are given up while a proxy stalls do not use up the pool; the l
   held.abort()
   await lost
 })
+
+test('what is no pool is refused at once', () => {
+  const wrong = new pg.Client() as unknown as pg.Pool
+  expect(() => postgresBus(wrong)).toThrow('Expected `client` to be a Pool of pg or a client of postgres.js, got')
+})
