@@ -20,3 +20,11 @@ export async function transactions(client: pg.PoolClient, single: pg.Client, tra
   for (const one of all) await fenced(one, 'report', 1)
   await sql().begin((begun) => fenced(begun, 'report', 1))
 }
+
+/** Each statement of these may go to another connection: no check is one with the write that follows. */
+export async function noTransactions(): Promise<void> {
+  // @ts-expect-error a pool
+  await fenced(new Pool(), 'report', 1)
+  // @ts-expect-error a client of postgres.js, outside of `begin`
+  await fenced(sql(), 'report', 1)
+}

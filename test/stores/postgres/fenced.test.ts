@@ -80,6 +80,19 @@ describe.skipIf(!available)('writes that are guarded by the token', () => {
     await client.end()
   })
 
+  test('what is no transaction is refused, and nothing is noted', async () => {
+    const resource = fresh()
+    for (const wrong of [bench.pool(), bench.sql(), undefined, {}]) {
+      await expect(fenced(wrong as never, resource, 9)).rejects.toMatchObject({
+        code: 'bad-option',
+        message: /^Expected `transaction` to be a client of pg between BEGIN and COMMIT, or what `sql.begin` of postgres.js gives, got/,
+      })
+    }
+    const client = await clientAt(bench.server.port)
+    expect(await write(1, resource, client)).toBe('written')
+    await client.end()
+  })
+
   test('the printed SQL makes both tables, and may be run twice', async () => {
     await bench.admin.query('CREATE DATABASE printed')
     const pool = bench.pool(bench.server.port, { database: 'printed' })
