@@ -85,7 +85,8 @@ export function unfit({ table, persistence, rights, readOnly }: Answers, { recov
   const error = (message: string, advice: string) => findings.push({ severity: 'error', message, advice })
   if (recovering) error('the server is a standby and takes no writes', 'connect to the primary')
   else if (readOnly === 'on') error('default_transaction_read_only is on', 'connect as a user, or to a database, that may write')
-  if (table === null) error('the table tenure_lease is missing', 'run the SQL that `tenure ddl` prints, or call ensureSchema() once')
+  if (table === null)
+    error('the table tenure_lease is missing', 'run the SQL that `tenure ddl --store postgres://...` prints, or call ensureSchema() once')
   else if (persistence !== 'p') error(`${table} is unlogged: a crash empties it`, 'run ALTER TABLE tenure_lease SET LOGGED')
   if (rights === 'false') error(`the rights on ${table} do not suffice`, 'grant SELECT, INSERT and UPDATE')
   return findings
@@ -109,7 +110,8 @@ export function doubtful({ fsync, fullPages, standbys, synchronous, most, used }
 /** Leases do without it: nothing that would make a server unfit. */
 export function memoless({ table, memo }: Answers): Finding[] {
   if (table === null || memo !== null) return []
-  const advice = 'only runOnce() with a version needs it; run the SQL that `tenure ddl` prints, or call ensureSchema() once'
+  const advice =
+    'only runOnce() with a version needs it; run the SQL that `tenure ddl --store postgres://...` prints, or call ensureSchema() once'
   return [{ severity: 'info', message: 'the table tenure_memo is missing', advice }]
 }
 

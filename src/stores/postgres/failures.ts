@@ -15,7 +15,10 @@ const meanings: Readonly<Record<string, { readonly code: TenureErrorCode; readon
   },
   '3D000': { code: 'store-unfit', advice: 'Check the name of the database' },
   '3F000': { code: 'store-unfit', advice: 'Check the search_path of the user' },
-  '42P01': { code: 'store-unfit', advice: 'Call ensureSchema() of the store once, or run the SQL that `tenure ddl` prints' },
+  '42P01': {
+    code: 'store-unfit',
+    advice: 'Call ensureSchema() of the store once, or run the SQL that `tenure ddl --store postgres://...` prints',
+  },
   '42703': { code: 'store-unfit', advice: 'There is a table tenure_lease that is not ours: rename it, or use another schema' },
   '42804': { code: 'store-unfit', advice: 'There is a table tenure_lease that is not ours: rename it, or use another schema' },
   '42710': { code: 'store-unfit', advice: 'There is a type of this name that is not ours: rename it, or use another schema' },

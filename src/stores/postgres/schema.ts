@@ -44,7 +44,7 @@ export async function checkServer(store: string, session: Session): Promise<void
   }
   const [row] = await session.query(persistence, [])
   if (!row) {
-    const advice = 'Call ensureSchema() of the store once, or run the SQL that `tenure ddl` prints'
+    const advice = 'Call ensureSchema() of the store once, or run the SQL that `tenure ddl --store postgres://...` prints'
     throw new TenureError('store-unfit', `${store}: the table tenure_lease is missing. ${advice}`)
   }
   if (row[0] !== 'p') {

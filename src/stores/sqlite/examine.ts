@@ -65,7 +65,8 @@ function unfit({ file, mode, locking, table }: Answers, filesystem: Filesystem |
   if (filesystem?.network) error(`${file} is on ${filesystem.kind}, which other machines may share`, 'use a file on a local disk')
   if (mode !== 'wal') error(`journal_mode is ${mode}`, 'run PRAGMA journal_mode = WAL, or call ensureSchema() once')
   if (locking === 'exclusive') error('this connection keeps the file locked', 'run PRAGMA locking_mode = NORMAL')
-  if (!table) error('the table tenure_lease is missing', 'run the SQL that `tenure ddl` prints, or call ensureSchema() once')
+  if (!table)
+    error('the table tenure_lease is missing', 'run the SQL that `tenure ddl --store sqlite:...` prints, or call ensureSchema() once')
   return findings
 }
 
@@ -78,7 +79,8 @@ function notes({ synchronous, table, memo }: Answers, walBytes: number, comparab
   }
   if (Number(synchronous) < 2) note('info', `synchronous is ${synchronous} on this connection`, 'bids set FULL for themselves')
   if (table && !memo) {
-    const advice = 'only runOnce() with a version needs it; run the SQL that `tenure ddl` prints, or call ensureSchema() once'
+    const advice =
+      'only runOnce() with a version needs it; run the SQL that `tenure ddl --store sqlite:...` prints, or call ensureSchema() once'
     note('info', 'the table tenure_memo is missing', advice)
   }
   if (!comparable)

@@ -49,7 +49,7 @@ const sentences: readonly (Meaning & { readonly text: RegExp })[] = [
   {
     text: /no such table: (main\.)?tenure_/,
     code: 'store-unfit',
-    advice: 'Call ensureSchema() of the store once, or run the SQL that `tenure ddl` prints',
+    advice: 'Call ensureSchema() of the store once, or run the SQL that `tenure ddl --store sqlite:...` prints',
   },
   {
     text: /no such column|has no column|is not unique|does not match any PRIMARY KEY|cannot modify .* because it is a view/,

@@ -40,7 +40,7 @@ export const ddl: string = [wal, ...objects].map((text) => `${text};\n`).join('\
 
 const columns = 'name holder candidate advert token ttl_ms acquired_at expires_at clock news format'.split(' ')
 
-const advice = 'Call ensureSchema() of the store once, or run the SQL that `tenure ddl` prints'
+const advice = 'Call ensureSchema() of the store once, or run the SQL that `tenure ddl --store sqlite:...` prints'
 
 /** Make what is missing. Several processes may do so at once; where nothing is missing, nothing is written. */
 export async function makeTables(connection: Connection, limits: Limits): Promise<void> {

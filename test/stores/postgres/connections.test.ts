@@ -196,7 +196,7 @@ describe.skipIf(!available)('connections', () => {
       const missing = await refusal(bench.pool(bench.server.port, other))
       expect(missing.code).toBe('store-unfit')
       expect(missing.message).toBe(
-        'postgres: the table tenure_lease is missing. Call ensureSchema() of the store once, or run the SQL that `tenure ddl` prints',
+        'postgres: the table tenure_lease is missing. Call ensureSchema() of the store once, or run the SQL that `tenure ddl --store postgres://...` prints',
       )
       await postgres(pool).ensureSchema()
       await pool.query('ALTER TABLE tenure_lease SET UNLOGGED')
