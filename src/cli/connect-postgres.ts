@@ -11,6 +11,7 @@ import type { Examination } from '../stores/shared/examination.ts'
 import type { Address, Connected, Finding } from './connected.ts'
 import { misconfigured, Refusal } from './exit-codes.ts'
 import { importClient } from './import-client.ts'
+import { cleaned } from './rehearsal.ts'
 
 /** How long a doctor waits for the server. */
 const PATIENCE_MS = 10_000
@@ -89,17 +90,17 @@ function opened(client: PostgresClient): PostgresStore {
 /** Among the elections, so that the same rights count; its row is removed afterwards. */
 async function rehearse<T>(client: PostgresClient, store: PostgresStore, use: (store: LeaseStore) => Promise<T>): Promise<T> {
   const elections = new Set<string>()
-  try {
-    return await use({
-      ...store,
-      acquire(bid, signal) {
-        elections.add(bid.election)
-        return store.acquire(bid, signal)
-      },
-    })
-  } finally {
-    await forget(client, [...elections])
+  const counting: LeaseStore = {
+    ...store,
+    acquire(bid, signal) {
+      elections.add(bid.election)
+      return store.acquire(bid, signal)
+    },
   }
+  return cleaned(
+    () => use(counting),
+    () => forget(client, [...elections]),
+  )
 }
 
 const levels = { error: 'unfit', warning: 'doubtful', info: 'good' } as const

@@ -14,6 +14,7 @@ import { decoded } from './connect-file.ts'
 import type { Address, Connected, Finding } from './connected.ts'
 import { misconfigured, Refusal } from './exit-codes.ts'
 import { importClient } from './import-client.ts'
+import { cleaned } from './rehearsal.ts'
 
 /** How long a doctor waits for the server. */
 const PATIENCE_MS = 10_000
@@ -156,16 +157,7 @@ async function rehearse<T>(client: RedisClient, options: RedisOptions, use: (sto
     await store.close?.()
     await remove(client, leftovers())
   }
-  let result: T
-  try {
-    result = await use(counting)
-  } catch (thrown) {
-    // Why it failed is what matters; the same may be true of the removal.
-    await clean().catch(() => {})
-    throw thrown
-  }
-  await clean()
-  return result
+  return cleaned(() => use(counting), clean)
 }
 
 async function remove(client: RedisClient, keys: readonly string[]): Promise<void> {

@@ -13,6 +13,7 @@ import { decoded } from './connect-file.ts'
 import type { Address, Connected, Finding } from './connected.ts'
 import { misconfigured, Refusal } from './exit-codes.ts'
 import { importClient } from './import-client.ts'
+import { cleaned } from './rehearsal.ts'
 
 /** How long a doctor waits for the file. */
 const PATIENCE_MS = 10_000
@@ -108,18 +109,18 @@ function opened(Client: Make, file: string): Database {
 /** Among the elections, in the same file; its row is removed afterwards. */
 async function rehearse<T>(db: SqliteDatabase, store: SqliteStore, use: (store: LeaseStore) => Promise<T>): Promise<T> {
   const elections = new Set<string>()
-  try {
-    return await use({
-      ...store,
-      async acquire(bid, signal) {
-        const lease = await store.acquire(bid, signal)
-        elections.add(bid.election)
-        return lease
-      },
-    })
-  } finally {
+  const counting: LeaseStore = {
+    ...store,
+    async acquire(bid, signal) {
+      const lease = await store.acquire(bid, signal)
+      elections.add(bid.election)
+      return lease
+    },
+  }
+  const clean = async () => {
     if (elections.size > 0) await forget(db, [...elections])
   }
+  return cleaned(() => use(counting), clean)
 }
 
 const levels = { error: 'unfit', warning: 'doubtful', info: 'good' } as const

@@ -5,11 +5,11 @@
 
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
-import type { LeaseStore } from '../../index.ts'
+import { type LeaseStore, TenureError } from '../../index.ts'
 import { asked, type StoreOptions, type Verb, withConnected, withStore } from '../command.ts'
 import type { Connected, Finding } from '../connected.ts'
 import { durationText } from '../durations.ts'
-import { exitCode } from '../exit-codes.ts'
+import { exitCode, exitCodeOf } from '../exit-codes.ts'
 import { colorsFor, printable, Talk } from '../output.ts'
 
 interface DoctorOptions extends StoreOptions {
@@ -37,10 +37,18 @@ export const doctor: Verb = {
 async function examine(connected: Connected, options: DoctorOptions): Promise<number> {
   const before = { mono: performance.now(), wall: Date.now() }
   const rehearse = connected.rehearse ?? (<T>(use: (store: LeaseStore) => Promise<T>) => use(connected.store))
-  const slowest = await rehearse(async (store) => {
+  const rehearsal = rehearse(async (store) => {
     await settled(connected, store, new Talk(options))
     return slowestCall(connected, store)
   })
+  const slowest = await rehearsal.catch(refusalOf)
+  if (slowest instanceof TenureError) {
+    // Why, and what to do about it, may be found there; where that is refused as well, or cannot be asked, all is said.
+    const found = await connected.examine?.().catch(() => undefined)
+    if (!found) throw slowest
+    print(connected, options, null, [{ level: 'unfit', text: slowest.message }, clockFinding(before), ...found])
+    return exitCodeOf(slowest)
+  }
   const findings: Finding[] = [
     { level: 'good', text: `${connected.where} can be reached; bids, renewals and releases are allowed` },
     { level: 'good', text: `of ${3 * ROUNDS} calls the slowest took ${millis(slowest)}` },
@@ -48,9 +56,19 @@ async function examine(connected: Connected, options: DoctorOptions): Promise<nu
     ...((await connected.examine?.()) ?? []),
     ttlFinding(slowest, connected.store.minTtlMs ?? 100),
   ]
-  if (options.json) process.stdout.write(`${JSON.stringify({ store: connected.where, slowestCallMs: slowest, findings })}\n`)
-  else process.stdout.write(`${findings.map(lineOf).join('\n')}\n`)
+  print(connected, options, slowest, findings)
   return findings.some(({ level }) => level === 'unfit') ? exitCode.configuration : exitCode.ok
+}
+
+/** A store that refuses to serve is what a doctor is asked about. Throws everything else. */
+function refusalOf(thrown: unknown): TenureError {
+  if (thrown instanceof TenureError && (thrown.code === 'store-unfit' || thrown.code === 'store-denied')) return thrown
+  throw thrown
+}
+
+function print({ where }: Connected, { json }: DoctorOptions, slowestCallMs: number | null, findings: readonly Finding[]): void {
+  if (json) process.stdout.write(`${JSON.stringify({ store: where, slowestCallMs, findings })}\n`)
+  else process.stdout.write(`${findings.map(lineOf).join('\n')}\n`)
 }
 
 /** Wait, and say so, while the server was started too recently to give anybody a lease. Throws whatever else it refuses. */

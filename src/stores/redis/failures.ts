@@ -9,7 +9,8 @@ type Code = Extract<TenureErrorCode, `store-${string}`>
 
 /** The first words of the server's refusals that do not mend themselves. */
 const codes: readonly (readonly [RegExp, Code, string?])[] = [
-  [/^(NOAUTH|WRONGPASS|NOPERM|DENIED)\b/, 'store-denied'],
+  [/^NOAUTH\b/, 'store-denied', 'the server needs a password: redis://:***@host'],
+  [/^(WRONGPASS|NOPERM|DENIED)\b/, 'store-denied'],
   [/^ERR (invalid password|AUTH\b|Client sent AUTH|The user executing the script)/i, 'store-denied'],
   [/^WRONGTYPE\b/, 'store-unfit', 'a key of this election is not ours'],
   [/^MOVED\b/, 'store-unfit', 'this server belongs to a Cluster, and needs a client for one'],
