@@ -5,6 +5,7 @@ import type { LeaseStore } from '../index.ts'
 import { forget } from '../stores/postgres/examine.ts'
 import type { PostgresClient } from '../stores/postgres.ts'
 import { type AdvisoryClient, ddl, examine, type MakePostgresJs, postgresAdvisory } from '../stores/postgres-advisory.ts'
+import { checkUrl } from './check-url.ts'
 import { findingsOf, packageOf, poolOf } from './connect-postgres.ts'
 import type { Address, Connected } from './connected.ts'
 import { misconfigured } from './exit-codes.ts'
@@ -17,6 +18,7 @@ const CONNECTIONS = 5
 export async function openPostgresAdvisory({ url, own }: Address): Promise<Connected> {
   const { tenure_key, ...unknown } = Object.fromEntries(own)
   for (const name of Object.keys(unknown)) throw misconfigured(`postgres-advisory: has no parameter ${describeValue(name)}`)
+  checkUrl(url)
   const key = keyOf(tenure_key)
   const { client, plain, end } = await clientOf(url.replace(/^[^:]*/, 'postgres'))
   const store = postgresAdvisory(client, { key })

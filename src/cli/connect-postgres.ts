@@ -8,6 +8,7 @@ import type { LeaseStore } from '../index.ts'
 import { forget } from '../stores/postgres/examine.ts'
 import { ddl, examine, type PgPool, type PostgresClient, type PostgresJs, type PostgresStore, postgres } from '../stores/postgres.ts'
 import type { Examination } from '../stores/shared/examination.ts'
+import { checkUrl } from './check-url.ts'
 import type { Address, Connected, Finding } from './connected.ts'
 import { misconfigured, Refusal } from './exit-codes.ts'
 import { importClient } from './import-client.ts'
@@ -23,6 +24,7 @@ const CONNECTIONS = 3
 /** Has no parameters of its own. */
 export async function openPostgres({ url, own }: Address): Promise<Connected> {
   for (const name of own.keys()) throw misconfigured(`postgres: has no parameter ${describeValue(name)}`)
+  checkUrl(url)
   const { client, end } = await clientOf(url)
   const store = opened(client)
   return {

@@ -10,6 +10,7 @@ import type { IoredisClient, IoredisCluster, NodeRedisClient, NodeRedisCluster, 
 import { keysOf } from '../stores/redis/keys.ts'
 import { wiresOf } from '../stores/redis/wire.ts'
 import { examine, type RedisClient, type RedisOptions, redis } from '../stores/redis.ts'
+import { checkUrl } from './check-url.ts'
 import { decoded } from './connect-file.ts'
 import type { Address, Connected, Finding } from './connected.ts'
 import { misconfigured, Refusal } from './exit-codes.ts'
@@ -23,6 +24,8 @@ const parameters = ['tenure_prefix', 'tenure_replicas', 'tenure_force', 'tenure_
 /** Our own parameters: `tenure_prefix`, `tenure_replicas`, `tenure_force`, `tenure_sentinel` and `tenure_cluster`. */
 export async function openRedis({ url, own }: Address): Promise<Connected> {
   const place = placeOf(url, own)
+  // Of a single server the client reads the URL itself.
+  if (place.sentinel === undefined && !place.cluster) checkUrl(url)
   const options = optionsOf(own)
   const client = await clientOf(place)
   const store = opened(client, options)
