@@ -1,5 +1,5 @@
 /**
- * Gates: run something only where a candidate leads, and say who leads where it does not. They ask the candidate at each
+ * Gates: run something only where a candidate leads, or a failover is primary, and say who leads where it does not. They ask the candidate at each
  * call and keep nothing. A gate is asked once, at the entry: what goes on for longer looks at its tenure.
  */
 
@@ -7,12 +7,21 @@ import type { Candidate } from './candidate.ts'
 import { checkMethods, checkType } from './options.ts'
 import type { Tenure } from './tenure.ts'
 
+/** A `Failover`, as far as a gate looks at it. */
+export interface Primacy {
+  readonly id: string
+  readonly election: string
+  readonly role: 'primary' | 'secondary'
+  readonly tenure: Tenure | undefined
+  status(): { readonly primary: { readonly id: string; readonly advert: string | undefined } | undefined }
+}
+
 /**
  * A function that does what `fn` does while the candidate leads, and nothing otherwise (it returns `undefined`). `fn` gets
  * the tenure, then the arguments of the call: made for the handlers of schedulers and queues.
  */
 export function onlyLeader<Args extends readonly unknown[], R>(
-  candidate: Candidate,
+  candidate: Candidate | Primacy,
   fn: (tenure: Tenure, ...args: Args) => R,
 ): (...args: Args) => R | undefined {
   checkCandidate(candidate)
@@ -41,20 +50,37 @@ export interface Refusal {
  * `undefined` while the candidate leads; otherwise the answer to give: 503 with who leads, and where. What is known of
  * the leader may be old: who follows the address may be sent on.
  */
-export function refusal(candidate: Candidate): Refusal | undefined {
+export function refusal(candidate: Candidate | Primacy): Refusal | undefined {
   checkCandidate(candidate)
-  if (candidate.isLeader) return undefined
-  const { election, leader } = candidate
-  // It may know of itself as leader for a moment longer than it is one.
-  const other = leader?.isMe ? undefined : leader
+  const leads = isPrimacy(candidate) ? candidate.role === 'primary' : candidate.isLeader
+  if (leads) return undefined
+  const { election } = candidate
+  const other = otherOf(candidate)
   return {
     status: 503,
     headers: { 'retry-after': '1', 'cache-control': 'no-store' },
-    body: { error: 'not-leader', election, leader: other?.candidate ?? null, address: other?.advert ?? null },
+    body: { error: 'not-leader', election, leader: other?.id ?? null, address: other?.advert ?? null },
   }
+}
+
+/** Who leads, unless it is the one that was asked: it may know of itself as leader for a moment longer than it is one. */
+function otherOf(candidate: Candidate | Primacy): { readonly id: string; readonly advert: string | undefined } | undefined {
+  if (isPrimacy(candidate)) {
+    const { primary } = candidate.status()
+    return primary?.id === candidate.id ? undefined : primary
+  }
+  const { leader } = candidate
+  return leader && !leader.isMe ? { id: leader.candidate, advert: leader.advert } : undefined
+}
+
+function isPrimacy(candidate: Candidate | Primacy): candidate is Primacy {
+  return !('isLeader' in candidate)
 }
 
 function checkCandidate(candidate: unknown): void {
   // By its looks: there may be two copies of a package.
   checkMethods('candidate', candidate, ['start', 'stop', 'stepDown'])
+  if (typeof candidate !== 'object' || candidate === null) return
+  // Neither a candidate nor a failover would seem to lead never.
+  if (!('isLeader' in candidate)) checkMethods('candidate', candidate, ['status'])
 }

@@ -1,4 +1,5 @@
 import { describe, expect, expectTypeOf, test } from 'vitest'
+import { Failover, inProcessBus } from '../../src/failover.ts'
 import { onlyLeader, refusal } from '../../src/gates.ts'
 import { Candidate, type Tenure } from '../../src/index.ts'
 import { memory } from '../../src/stores/memory.ts'
@@ -82,6 +83,28 @@ describe('onlyLeader', () => {
     expect(() => onlyLeader(a, undefined as never)).toThrow('Expected `fn` to be a function, got null')
     await end()
   })
+})
+
+test('a failover may be asked as well', async () => {
+  const clock = new ManualClock()
+  const parts = { election: 'x', arbiter: memory({ clock }), bus: inProcessBus(), clock, onPromote() {}, onDemote() {} }
+  const a = new Failover({ ...parts, id: 'a', advert: 'http://10.0.0.1:8080' })
+  const b = new Failover({ ...parts, id: 'b' })
+  await Promise.all([a.start(), clock.advance(10)])
+  await Promise.all([b.start(), clock.advance(10)])
+  expect([a.role, b.role]).toEqual(['primary', 'secondary'])
+  expect([refusal(a), onlyLeader(a, ({ fencingToken }) => fencingToken)()]).toEqual([undefined, a.tenure?.fencingToken])
+  expect(refusal(b)?.body).toEqual({ error: 'not-leader', election: 'x', leader: 'a', address: 'http://10.0.0.1:8080' })
+  expect(onlyLeader(b, () => 1)()).toBeUndefined()
+  clock.block(60_000)
+  // Nobody is sent to itself.
+  expect(refusal(a)?.body).toMatchObject({ leader: null })
+  await Promise.all([a.stop(), b.stop(), clock.advance(60_000)])
+})
+
+test('what looks like neither is refused', () => {
+  const other = { start() {}, stop() {}, stepDown() {} }
+  expect(() => refusal(other as never)).toThrow('Expected `candidate`')
 })
 
 describe('refusal', () => {
