@@ -1,8 +1,7 @@
 /** `tenure ddl`: prints the SQL that makes what a store needs, for those who review it first. Changes nothing. */
 
 import { type StoreOptions, type Verb, withConnected, withStore } from '../command.ts'
-import { exitCode } from '../exit-codes.ts'
-import { Talk } from '../output.ts'
+import { exitCode, usage } from '../exit-codes.ts'
 
 export const ddl: Verb = {
   add(program, _rest, done) {
@@ -14,8 +13,11 @@ export const ddl: Verb = {
 
 async function print(options: StoreOptions): Promise<number> {
   return withConnected(options, async ({ ddl: sql, where }) => {
-    if (sql === undefined) new Talk({}).note('ddl', `${where} needs no SQL`)
-    else process.stdout.write(`${sql.trimEnd()}\n`)
+    if (sql === undefined) {
+      // Not 0: `tenure ddl | psql` was meant for another store.
+      throw usage(`${where} needs no SQL: name the store that does, e.g. --store postgres://host/db, or in TENURE_STORE`)
+    }
+    process.stdout.write(`${sql.trimEnd()}\n`)
     return exitCode.ok
   })
 }
