@@ -45,7 +45,7 @@ describe.skipIf(!available)('a server behind a URL', () => {
     expect(findings?.map(({ text }) => text).join('\n')).toMatch(/version \d+.*patience for a ttl of 15 s 15000 ms.*level B/s)
     await connected.close()
     await raw.end()
-    expect(await bench.connections()).toBe(0)
+    await bench.disconnected()
   })
 
   test('tenure_key is the lock that is taken', async () => {

@@ -126,6 +126,11 @@ export class Bench {
     await this.admin.query('SELECT pg_reload_conf()')
   }
 
+  /** No store has a connection any more. The server hears of their end a moment later. */
+  async disconnected(): Promise<void> {
+    await until('no connection is left', async () => (await this.connections()) === 0)
+  }
+
   /** The connections of stores, as the server sees them. */
   async connections(): Promise<number> {
     const { rows } = await this.admin.query("SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'tenure'")
