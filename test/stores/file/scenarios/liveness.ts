@@ -3,6 +3,7 @@
 import { link, rename, unlink } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { expect } from 'vitest'
+import { inTheAir } from '../../../in-the-air.ts'
 import { type Bench, isFree, isOurs, patient, until } from '../bench.ts'
 import type { Scenario } from './scenario.ts'
 
@@ -105,7 +106,7 @@ export const liveness: readonly Scenario[] = [
         expect(server?.listening).toBe(true)
         gate.shut()
         const before = gate.count
-        const release = store.release(bid, patient)
+        const release = inTheAir(store.release(bid, patient))
         await gate.reached(before + 1)
         expect(server?.listening).toBe(true)
         gate.open()

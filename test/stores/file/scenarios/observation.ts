@@ -2,6 +2,7 @@
 
 import { rm } from 'node:fs/promises'
 import { expect } from 'vitest'
+import { inTheAir } from '../../../in-the-air.ts'
 import { isFree, isOurs, patient } from '../bench.ts'
 import { type Scenario, serve } from './scenario.ts'
 
@@ -28,7 +29,7 @@ export const observation: readonly Scenario[] = [
       const bid = bench.bid()
       await leader.acquire(bid, patient)
       const { store, gate } = bench.held('list')
-      const look = store.read('e', patient)
+      const look = inTheAir(store.read('e', patient))
       await gate.reached()
       await bench.clock.advance(300)
       await leader.renew(bid, patient)
@@ -122,7 +123,7 @@ export const observation: readonly Scenario[] = [
       gate.open()
       const bid = bench.bid()
       gate.shut()
-      const answer = store.acquire(bid, patient)
+      const answer = inTheAir(store.acquire(bid, patient))
       // The origin, then the first version: its link takes long, and the holder counts from before it.
       await gate.reached()
       gate.open()

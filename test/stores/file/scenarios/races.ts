@@ -3,6 +3,7 @@
 import { rm, unlink } from 'node:fs/promises'
 import { expect } from 'vitest'
 import type { Lease } from '../../../../src/store.ts'
+import { inTheAir } from '../../../in-the-air.ts'
 import { isOurs, patient } from '../bench.ts'
 import { type Scenario, serve } from './scenario.ts'
 
@@ -14,7 +15,7 @@ export const races: readonly Scenario[] = [
       const one = bench.held('link')
       const two = bench.held('link')
       const bids = [bench.bid(), bench.bid()] as const
-      const answers = [one.store.acquire(bids[0], patient), two.store.acquire(bids[1], patient)]
+      const answers = [inTheAir(one.store.acquire(bids[0], patient)), inTheAir(two.store.acquire(bids[1], patient))]
       await Promise.all([one.gate.reached(), two.gate.reached()])
       one.gate.open()
       await answers[0]
@@ -31,7 +32,7 @@ export const races: readonly Scenario[] = [
       const bids = all.map(() => bench.bid())
       const answers: Promise<Lease | undefined>[] = []
       for (const [i, { store, gate }] of all.entries()) {
-        answers.push(store.acquire(bids[i] ?? bench.bid(), patient))
+        answers.push(inTheAir(store.acquire(bids[i] ?? bench.bid(), patient)))
         await gate.reached()
         await bench.clock.advance(1)
       }
@@ -60,7 +61,7 @@ export const races: readonly Scenario[] = [
     async run(bench) {
       const late = bench.held('link', (_, name) => name?.endsWith('.json') ?? false)
       const bid = bench.bid()
-      const answer = late.store.acquire(bid, patient)
+      const answer = inTheAir(late.store.acquire(bid, patient))
       await late.gate.reached()
       const store = bench.store()
       for (let i = 0; i < 10; i++) await serve(bench, store)
@@ -79,7 +80,7 @@ export const races: readonly Scenario[] = [
       for (let i = 0; i < 5; i++) await serve(bench, store)
       const late = bench.held('link')
       const bid = bench.bid()
-      const answer = late.store.acquire(bid, patient)
+      const answer = inTheAir(late.store.acquire(bid, patient))
       await late.gate.reached()
       for (let i = 0; i < 10; i++) await serve(bench, store)
       const leader = bench.bid()
@@ -94,13 +95,13 @@ export const races: readonly Scenario[] = [
     async run(bench) {
       const late = bench.held('write', (_, text) => text?.includes('"lease"') ?? false)
       const bid = bench.bid()
-      const answer = late.store.acquire(bid, patient)
+      const answer = inTheAir(late.store.acquire(bid, patient))
       await late.gate.reached()
       await rm(bench.path(), { recursive: true })
       await bench.clock.advance(50)
       const next = bench.held('link', (_, name) => name?.endsWith('.json') ?? false)
       const rival = bench.bid()
-      const other = next.store.acquire(rival, patient)
+      const other = inTheAir(next.store.acquire(rival, patient))
       await next.gate.reached()
       late.gate.open()
       const lease = await answer
@@ -114,7 +115,7 @@ export const races: readonly Scenario[] = [
       await serve(bench, bench.store())
       const late = bench.held('link')
       const bid = bench.bid()
-      const answer = late.store.acquire(bid, patient)
+      const answer = inTheAir(late.store.acquire(bid, patient))
       await late.gate.reached()
       // Removed and made anew, and the clock was set back: no higher number is there to tell.
       for (const number of await bench.versions()) await unlink(bench.path('e', `${number}.json`))
@@ -150,7 +151,7 @@ export const races: readonly Scenario[] = [
       await bench.clock.advance(450)
       gate.shut()
       const before = gate.count
-      const renewal = store.renew(bid, patient)
+      const renewal = inTheAir(store.renew(bid, patient))
       await gate.reached(before + 1)
       await bench.clock.advance(50)
       const rival = bench.bid()
