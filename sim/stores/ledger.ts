@@ -26,6 +26,7 @@ export class Ledger {
   readonly #rows = new Map<string, Row>()
   #log: Entry[] = []
   #versions = 0
+  #instant = { at: -1, writes: 0 }
 
   constructor(world: World) {
     this.#world = world
@@ -44,9 +45,17 @@ export class Ledger {
     return this.#rows.get(election)
   }
 
+  /** The store's clock in microseconds: no two writes begin in the same one, though simulated time counts milliseconds. */
+  microseconds(now: number): number {
+    const { at, writes } = this.#instant
+    return Math.floor(now * 1000) + (at === this.#world.now ? writes : 0)
+  }
+
   /** Use up a version; what it was taken for may become visible later. */
   begin(): void {
+    const { now } = this.#world
     this.#versions += 1
+    this.#instant = { at: now, writes: this.#instant.at === now ? this.#instant.writes + 1 : 1 }
   }
 
   write(election: string, row: Row | undefined): void {

@@ -50,7 +50,7 @@ export function removeRecord(server: Server, plan: Plan, world: World, election:
 export function preempt(server: Server, world: World, election: string, ttlMs: number): void {
   const operator = { holder: 'operator', candidate: 'operator', freed: false, session: undefined }
   override(server, world, election, (row) => {
-    const fencingToken = Math.max(row.fencingToken + 1, Math.floor(server.now * 1000))
+    const fencingToken = Math.max(row.fencingToken + 1, server.ledger.microseconds(server.now))
     return { ...row, ...operator, fencingToken, expiresAt: server.now + ttlMs }
   })
 }

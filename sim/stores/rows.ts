@@ -27,6 +27,7 @@ export interface Row {
 
 export interface StoreMoment {
   readonly now: number
+  readonly microseconds: number
   readonly session: Session | undefined
   readonly version: number
   readonly at: number
@@ -75,7 +76,7 @@ function acquire(request: Request, last: Row | undefined, moment: StoreMoment): 
   if (last && isLive(last, moment)) return { answer: { type: 'lease', lease: leaseOf(last, moment) } }
   // This holder has been here before: it was released, or has expired, and never comes back.
   if (last?.holder === request.holder) return { answer: { type: 'lease', lease: undefined } }
-  const fencingToken = Math.max((last?.fencingToken ?? 0) + 1, Math.floor(moment.now * 1000))
+  const fencingToken = Math.max((last?.fencingToken ?? 0) + 1, moment.microseconds)
   const row: Row = {
     holder: request.holder,
     candidate: request.candidate,

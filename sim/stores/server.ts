@@ -172,7 +172,8 @@ export class Server {
   }
 
   #moment(request: Request): StoreMoment {
-    return { now: this.now, session: this.sessions.of(request), version: this.ledger.version, at: this.#world.now }
+    const { now, ledger } = this
+    return { now, microseconds: ledger.microseconds(now), session: this.sessions.of(request), version: ledger.version, at: this.#world.now }
   }
 
   #write(request: Request, reply: Reply): void {

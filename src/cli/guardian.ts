@@ -51,6 +51,8 @@ export class Guardian {
         if (!this.#dismissed) resolve()
       }
       child.once('exit', died)
+      // Mostly seen before its exit: it never lets go of its end while it lives.
+      child.once('disconnect', died)
       // Starting it failed, or a word could not be sent: either way there is no guard.
       child.on('error', died)
     })
