@@ -11,7 +11,7 @@ Map.groupBy ??= (items, keyOf) => {
   return groups
 }
 
-/** Real servers: mostly they wait, so that two files share the machine. */
+/** Real servers, and below real processes and files: mostly they wait, so that three test files share the machine. */
 const servers = [
   'test/failover/buses/{postgres,redis}.test.ts',
   'test/stores/!(file|sqlite|shared)/**/*.test.ts',
@@ -20,7 +20,6 @@ const servers = [
   'test/harness/**/*.test.ts',
   'test/once/servers.test.ts',
 ]
-/** Real processes and files: one test file after the other, so that they share the machine with nobody. */
 const processes = [
   'test/cli/**/*.test.ts',
   'test/examples/failover-*.test.ts',
@@ -46,8 +45,8 @@ export default defineConfig({
           sequence: { groupOrder: 0 },
         },
       },
-      { test: { ...common, name: 'processes', include: processes, fileParallelism: false, sequence: { groupOrder: 1 } } },
-      { test: { ...common, name: 'servers', include: servers, maxWorkers: 2, sequence: { groupOrder: 2 } } },
+      { test: { ...common, name: 'processes', include: processes, maxWorkers: 3, sequence: { groupOrder: 1 } } },
+      { test: { ...common, name: 'servers', include: servers, maxWorkers: 3, sequence: { groupOrder: 1 } } },
     ],
   },
 })

@@ -3,7 +3,7 @@
 import type { Mutant } from './list.ts'
 
 const rows = 'sim/stores/rows.ts'
-const mint = 'Math.max((last?.fencingToken ?? 0) + 1, Math.floor(moment.now * 1000))'
+const mint = 'Math.max((last?.fencingToken ?? 0) + 1, moment.microseconds)'
 
 export const storeMutants: readonly Mutant[] = [
   {

@@ -35,7 +35,8 @@ test('any row of questions', async () => {
         await clock.advance(waitMs)
         const bid = { election, holder, candidate: `c-${holder}`, ttlMs: TTL_MS, advert: undefined }
         const request: Request = { ...bid, verb, purpose: verb, host, session: '' }
-        const moment = { now: clock.wall(), session: undefined, version: 1, at: 0 }
+        const now = clock.wall()
+        const moment = { now, microseconds: now * 1000, session: undefined, version: 1, at: 0 }
         const { answer, row } = evaluate(request, rows.get(election), moment)
         if (row) rows.set(election, row)
         const theirs =
