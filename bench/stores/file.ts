@@ -20,8 +20,8 @@ const troupe = (dir: string, election: string, ttlMs: number) => new Troupe(prog
 const parts: Record<string, (dir: string) => Promise<void>> = {
   bids,
   handovers: (dir) => handovers(troupe(dir, 'handover', 15_000), 'p50 10, p99 50', ROUNDS),
-  // The ttl only sets the pause between crashes: a death is felt.
-  crashes: (dir) => crashes(troupe(dir, 'crash', 300), 300, 'p50 10, p99 50', ROUNDS),
+  // A death is felt, whatever the ttl.
+  crashes: (dir) => crashes(troupe(dir, 'crash', 15_000), 15_000, 'p50 10, p99 50', ROUNDS, 300),
   freezes: (dir) => freezes((i) => troupe(dir, `freeze-${i}`, TTL), TTL, Math.ceil(ROUNDS / 4)),
   followers,
   crowd: (dir) => crowd(() => open(dir)),

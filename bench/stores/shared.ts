@@ -138,25 +138,27 @@ export async function handovers(troupe: Troupe, aim: string, rounds = 200): Prom
   }
 }
 
-/** From kill -9 to the next leader; the crash falls anywhere between two renewals. */
-export async function crashes(troupe: Troupe, ttlMs: number, aim: string, rounds = 30): Promise<void> {
+/** From kill -9 to the next leader; the crash falls anywhere between two renewals, or in a shorter time where that is no matter. */
+export async function crashes(troupe: Troupe, ttlMs: number, aim: string, rounds = 30, withinMs = ttlMs): Promise<void> {
   try {
-    const first = troupe.heard('leads')
+    const elected: ChildProcess[] = []
+    troupe.onNews((child, { leads }) => void (leads !== undefined && elected.push(child)))
     for (let i = 0; i < 3; i++) await troupe.start()
-    let { child: leader } = await first
     const times: number[] = []
     for (let round = 0; round < rounds; round++) {
       await troupe.start()
-      await sleep(ttlMs * (0.35 + Math.random() * 0.35))
+      await sleep(withinMs * (0.35 + Math.random() * 0.35))
+      const leader = elected.at(-1)
       const next = troupe.heard('leads')
       const killedAt = now()
-      leader.kill('SIGKILL')
-      troupe.children.delete(leader)
-      const { child, at } = await next
+      leader?.kill('SIGKILL')
+      if (leader) troupe.children.delete(leader)
+      const { at } = await next
       times.push(at - killedAt)
-      leader = child
     }
-    console.log(`kill -9, ttl ${ttlMs}: mean ${ms(mean(times))}, ${spread(times)}; aim ${aim}`)
+    // Who is elected though nobody was killed has followed one that lost its lease on a busy machine.
+    const unprovoked = elected.length - 1 - rounds
+    console.log(`kill -9, ttl ${ttlMs}: mean ${ms(mean(times))}, ${spread(times)}; aim ${aim}; ${unprovoked} changes unprovoked`)
   } finally {
     troupe.end()
   }
