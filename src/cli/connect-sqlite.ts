@@ -58,7 +58,7 @@ function createOf(own: ReadonlyMap<string, string>): boolean {
 
 /** A path without a file: opening it would make one, which is for the user to ask for. What is needed can still be told. */
 function nowhere(file: string): Connected {
-  const advice = `Add ?tenure_create=true to the URL once, or make it with the SQL that \`tenure ddl\` prints`
+  const advice = `Add ?tenure_create=true to the URL once, or make it with the SQL that \`tenure ddl --store sqlite:...\` prints`
   const refuse = async (): Promise<never> => {
     throw new TenureError('store-unfit', `sqlite: there is no file ${file}. ${advice}`)
   }

@@ -18,6 +18,7 @@ import { Membership, type MembershipOwner } from './membership.ts'
 import type { Message } from './message.ts'
 import { Prober } from './probe.ts'
 import { Pulse } from './pulse.ts'
+import { Ration } from './ration.ts'
 import { type FailoverOptions, type Primary, type Settings, settingsOf } from './settings.ts'
 import { type FailoverStatus, type Phase, sentenceOf } from './status.ts'
 import { Vigil, type VigilOwner } from './vigil.ts'
@@ -33,6 +34,7 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
   readonly #pulse: Pulse
   readonly #duty: Duty
   readonly #prober: Prober
+  readonly #looks: Ration
   #enabled: boolean
   #standing: Promise<void> | undefined
   #stopping: Promise<void> | undefined
@@ -50,6 +52,7 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
     this.#troubles = new Troubles(clock, logger, this)
     this.#duty = new Duty(settings, this)
     this.#prober = new Prober(settings)
+    this.#looks = new Ration(clock, heartbeatMs)
     const timing = { ttlMs, renewMs, callMs, marginMs, drift, retryMs, drainMs }
     const work = (tenure: Tenure) => this.#duty.serve(tenure)
     this.candidate = new Candidate({ election, store: arbiter, id, advert, logger, clock, unref, work, ...timing })
@@ -262,9 +265,9 @@ export class Instance implements MembershipOwner, VigilOwner, DutyOwner, Emitter
     return Candidate.shellOf(this.candidate).word
   }
 
-  /** Ask the arbiter now. */
+  /** Ask the arbiter now; it is asked anyway, a little later, if that is done too often. */
   #look(): void {
-    Candidate.shellOf(this.candidate).nudge()
+    if (this.#looks.take()) Candidate.shellOf(this.candidate).nudge()
   }
 
   /** Stand at the arbiter, also if it refused to serve before. */

@@ -182,6 +182,35 @@ describe('a lie', () => {
     expect(pack.primaries()).toEqual(['a'])
   })
 
+  test.each(['heartbeat', 'leaving'])('(%s) told a thousand times costs the arbiter a few questions', async (kind) => {
+    const [a, b] = await pair()
+    await pack.clock.advance(6000)
+    let questions = 0
+    const count = (arbiter: Instance['arbiter']) => {
+      const { acquire, renew } = arbiter
+      arbiter.acquire = (...all) => {
+        questions += 1
+        return acquire(...all)
+      }
+      arbiter.renew = (...all) => {
+        questions += 1
+        return renew(...all)
+      }
+    }
+    count(a.arbiter)
+    count(b.arbiter)
+    for (let i = 1; i <= 1000; i++) {
+      for (const { bus } of [a, b]) bus.bring(heartbeat(huge - 1000 + i, { kind }))
+      await pack.clock.advance(4)
+    }
+    // Less than one heartbeat of 5 s: ten each, and what is asked anyway.
+    expect(questions).toBeGreaterThan(4)
+    expect(questions).toBeLessThanOrEqual(30)
+    await pack.clock.advance(12_000)
+    expect(b.failover.status()).toMatchObject({ suspicion: undefined, primary: { id: 'a' } })
+    expect(pack.primaries()).toEqual(['a'])
+  })
+
   test('while the arbiter cannot be reached misleads until it can', async () => {
     const [, b] = await pair()
     await pack.clock.advance(6000)
