@@ -1,9 +1,21 @@
 /** Events: A3, A4, A22, and trouble that is never silent. */
 
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test, vi } from 'vitest'
 import { Candidate, type Leader, observe } from '../../src/index.ts'
 import { ManualClock } from '../../src/testing/index.ts'
 import { Puppet } from './puppet.ts'
+
+/** Twice, with a turn between: a weak reference holds what was made in the same turn. */
+async function collectGarbage(): Promise<void> {
+  setFlagsFromString('--expose-gc')
+  const gc = runInNewContext('gc') as () => void
+  for (let times = 0; times < 2; times++) {
+    await new Promise((resolve) => setImmediate(resolve))
+    gc()
+  }
+}
 
 function world(over: object = {}) {
   const clock = new ManualClock()
@@ -110,6 +122,25 @@ describe('A4: trouble', () => {
     expect(a.isLeader).toBe(true)
     await a.stop()
     expect(clock.pending).toBe(0)
+    warnings.mockRestore()
+  })
+
+  test('a thousand errors that nobody listens to are not kept', async () => {
+    const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const { clock, store, a } = world()
+    const thrown: WeakRef<Error>[] = []
+    store.failing = () => {
+      const error = new Error(`down for the ${thrown.length}th time`)
+      thrown.push(new WeakRef(error))
+      return error
+    }
+    await a.start()
+    while (thrown.length < 1000) await clock.advance(60_000)
+    warnings.mockClear()
+    await collectGarbage()
+    // The last ones may still be at hand.
+    expect(thrown.filter((each) => each.deref()).length).toBeLessThan(10)
+    await a.stop()
     warnings.mockRestore()
   })
 
