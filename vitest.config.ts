@@ -19,13 +19,14 @@ const servers = [
   'test/examples/outbox.test.ts',
   'test/harness/**/*.test.ts',
   'test/once/servers.test.ts',
+  'test/scenarios/servers.test.ts',
 ]
 const processes = [
   'test/cli/**/*.test.ts',
   'test/examples/failover-*.test.ts',
   'test/failover/buses/{processes,unix-socket}.test.ts',
   'test/operations/promtool.test.ts',
-  'test/scenarios/**/*.test.ts',
+  'test/scenarios/files.test.ts',
   'test/once/processes.test.ts',
   'test/examples/gates.test.ts',
   'test/stores/{file,sqlite,shared}/**/*.test.ts',

@@ -1,11 +1,11 @@
 /**
- * One process of a scenario: a candidate on the file store that, whenever it finds itself leading, writes down when it
+ * One process of a scenario: a candidate on any store that, whenever it finds itself leading, writes down when it
  * asked and what it was told. It can be told to lose its link to the store, and to block its event loop.
  */
 
 import { appendFileSync, openSync } from 'node:fs'
+import { connect } from '../../src/cli/connect.ts'
 import { Candidate } from '../../src/index.ts'
-import { file } from '../../src/stores/file.ts'
 import { flaky } from '../../src/testing/index.ts'
 
 export type Cue =
@@ -22,12 +22,13 @@ export type Report =
   | { readonly type: 'unblocked'; readonly isLeader: boolean; readonly aborted: boolean | undefined }
   | { readonly type: 'stopped'; readonly tookMs: number }
 
-const [dir = '', log = '', id = '', ttl = ''] = process.argv.slice(2)
+const [url = '', log = '', id = '', ttl = ''] = process.argv.slice(2)
 const out = openSync(log, 'a')
 const now = () => Number(process.hrtime.bigint()) / 1e6
 const say = (report: Report) => process.send?.(report)
 
-const store = flaky(file({ dir }))
+const connected = await connect(url)
+const store = flaky(connected.store)
 const candidate = new Candidate({ election: 'scenario', id, store, ttlMs: Number(ttl) })
 candidate.on('elected', ({ fencingToken }) => say({ type: 'elected', fencingToken, at: now() }))
 candidate.on('deposed', ({ fencingToken }) => say({ type: 'deposed', fencingToken, at: now() }))

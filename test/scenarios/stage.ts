@@ -4,12 +4,12 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { build } from 'esbuild'
 import { judge, type Verdict } from '../../bench/soak/judge.ts'
+import { bundle, bundles } from '../examples/program.ts'
 import type { Cue, Report } from './actor.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
+const folder = bundles()
+let bundled: Promise<string> | undefined
 
 export class Actor {
   readonly process: ChildProcess
@@ -17,9 +17,9 @@ export class Actor {
   leads = false
   readonly #waiting: { readonly wanted: (report: Report) => boolean; readonly resolve: (report: Report) => void }[] = []
 
-  constructor(bundle: string, dir: string, log: string, id: string, ttlMs: number) {
+  constructor(path: string, url: string, log: string, id: string, ttlMs: number) {
     this.id = id
-    this.process = spawn(process.execPath, [bundle, dir, log, id, String(ttlMs)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
+    this.process = spawn(process.execPath, [path, url, log, id, String(ttlMs)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.process.on('message', (report: Report) => {
       if (report.type === 'acted') this.leads = true
       if (report.type === 'deposed') this.leads = false
@@ -47,18 +47,19 @@ export class Stage {
   readonly ttlMs: number
   readonly #dir = mkdtempSync(join(tmpdir(), 'tenure-scenario-'))
   readonly #log = join(this.#dir, 'actions.log')
-  #bundle = ''
+  readonly #url: string
 
-  constructor(ttlMs: number) {
+  /** Without a URL on files of its own. */
+  constructor(ttlMs: number, url?: string) {
     this.ttlMs = ttlMs
+    this.#url = url ?? `file:${join(this.#dir, 'store')}`
   }
 
   async open(count: number): Promise<void> {
-    this.#bundle = join(this.#dir, 'actor.mjs')
-    const entry = join(root, 'test', 'scenarios', 'actor.ts')
-    await build({ entryPoints: [entry], bundle: true, platform: 'node', format: 'esm', target: 'node20.19', outfile: this.#bundle })
+    bundled ??= bundle(folder, 'test/scenarios/actor.ts')
+    const path = await bundled
     writeFileSync(this.#log, '')
-    for (let i = 0; i < count; i++) this.actors.push(new Actor(this.#bundle, join(this.#dir, 'store'), this.#log, `actor-${i}`, this.ttlMs))
+    for (let i = 0; i < count; i++) this.actors.push(new Actor(path, this.#url, this.#log, `actor-${i}`, this.ttlMs))
     await this.leader()
   }
 
