@@ -4,6 +4,7 @@
  * late, and nobody may conclude anything from the fact that it fired.
  */
 
+/** Time and chance, as everything here takes them; `ManualClock` of `tenure/testing` is one that moves by hand. */
 export interface Clock {
   /** Monotonic time in milliseconds. Stands still while a machine sleeps. Only differences mean anything. */
   mono(): number

@@ -3,6 +3,7 @@
  * password, a URL with credentials, or anything else that must not reach a log.
  */
 
+/** What went wrong, for programs; what to do about each is in the runbook. */
 export type TenureErrorCode =
   /** The store did not answer, or not in time. Nobody knows whether the call took effect. Try again. */
   | 'store-unreachable'
@@ -27,6 +28,7 @@ export type TenureErrorCode =
   /** The bus of a failover is down, or could not be spoken on. Nothing depends on it; it is joined again. */
   | 'bus-unreachable'
 
+/** Every error of the library. Its message is for people and holds no secret; `cause` is what was thrown below. */
 export class TenureError extends Error {
   override readonly name = 'TenureError'
   readonly code: TenureErrorCode

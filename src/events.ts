@@ -47,6 +47,7 @@ export const eventNames: Readonly<Record<keyof CandidateEvents, true>> = {
   stopped: true,
 }
 
+/** What it throws, or rejects with, is reported as `listener-failed` and forgotten. */
 export type Listener<Args extends readonly unknown[]> = (...args: Args) => unknown
 
 type Listeners<Events> = { [Name in keyof Events]?: Set<Listener<Events[Name] & readonly unknown[]>> }

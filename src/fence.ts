@@ -5,6 +5,7 @@
 
 import { badOption, TenureError } from './errors.ts'
 
+/** Refuses tokens smaller than the largest it has seen. In memory: for a resource that ends with its process. */
 export class Fence {
   #largest: number
 

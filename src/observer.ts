@@ -25,16 +25,19 @@ import { Watch } from './watch.ts'
 
 /** Durations are whole milliseconds. */
 export interface ObserveOptions {
+  /** Where the lease is kept. Whoever made it closes it. */
   readonly store: LeaseStore
   /** Aborting it ends the iteration. */
   readonly signal?: AbortSignal | undefined
-  /** The longest pause between looks, jittered; three times as long while a watch tells of changes. @default 5000 */
+  /** The longest pause between looks, jittered; three times as long while a watch tells of changes. @default 5000, or the store's own */
   readonly retryMs?: number | undefined
   /** The longest that a look may take. @default half of `retryMs` */
   readonly callMs?: number | undefined
   /** Told of everything that went wrong and is being dealt with. */
   readonly onTrouble?: ((error: TenureError) => void) | undefined
+  /** Told of trouble, once a minute and code. */
   readonly logger?: Logger | undefined
+  /** Time and chance, for tests. */
   readonly clock?: Clock | undefined
   /** Let the process end although somebody observes. @default false */
   readonly unref?: boolean | undefined

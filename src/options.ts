@@ -20,7 +20,7 @@ export interface Logger {
   error(message: string, fields?: Record<string, unknown>): void
 }
 
-/** Durations are whole milliseconds. */
+/** Durations are whole milliseconds. A store may bring defaults of its own (`store.timing`), which then count. */
 export interface CandidateOptions {
   /** Name of the contest, 1 to 200 characters, e.g. `nightly-report`. */
   readonly election: string
@@ -30,7 +30,10 @@ export interface CandidateOptions {
   readonly id?: string | undefined
   /** How long the lease lives without renewal; at least the store's `minTtlMs`. @default 15000 */
   readonly ttlMs?: number | undefined
-  /** Pause between renewals while leading. @default a third of the ttl */
+  /**
+   * Pause between renewals while leading; less than the deadline (`ttlMs * (1 - 2 * drift) - marginMs`) minus `callMs`.
+   * @default a third of the ttl
+   */
   readonly renewMs?: number | undefined
   /** The longest that a store call may take; at most `renewMs`. @default a sixth of the ttl */
   readonly callMs?: number | undefined
@@ -40,12 +43,16 @@ export interface CandidateOptions {
   readonly drift?: number | undefined
   /** The longest pause of a follower between looks, jittered. @default a third of the ttl */
   readonly retryMs?: number | undefined
-  /** How long work may drain before it is reported as overrun; at least the ttl, or Infinity. @default five ttl */
+  /**
+   * How long work may drain before it is reported as overrun, and its lease left to lapse; at least the ttl, or Infinity.
+   * @default five ttl
+   */
   readonly drainMs?: number | undefined
   /** Runs during each tenure. */
   readonly work?: Work | undefined
   /** What others may know of the leader, e.g. its URL; at most 1 kB. */
   readonly advert?: string | undefined
+  /** Told of changes, renewals and trouble. Secrets are masked. @default silence, but for warnings of the process */
   readonly logger?: Logger | undefined
   /** Aborting it stops the candidate, gracefully. */
   readonly signal?: AbortSignal | undefined

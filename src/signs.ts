@@ -39,6 +39,7 @@ export interface TroubleSign extends Sign {
   readonly error: TenureError
 }
 
+/** What is traced: each is a tracing channel `tenure:<name>`. */
 export type Traced = 'acquire' | 'renew' | 'read' | 'release' | 'work'
 
 /** On the tracing channels; one object from `start` to `asyncEnd`. */

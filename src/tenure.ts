@@ -16,11 +16,13 @@ export interface Throne {
   resign(tenure: Tenure, options: StepDownOptions | undefined): Promise<void>
 }
 
+/** How to hand over. */
 export interface StepDownOptions {
   /** How long to stand aside after the lease is released, in whole milliseconds. @default the ttl */
   readonly cooldownMs?: number | undefined
 }
 
+/** One period of leading: what work receives, and `candidate.tenure` gives. All it says of the present, it asks the clock. */
 export class Tenure {
   readonly election: string
   /** The id of the candidate that leads. */
@@ -103,7 +105,10 @@ export class Tenure {
     })
   }
 
-  /** Hand over: aborts the signal, and releases the lease when the work has settled. Don't await it inside the work. */
+  /**
+   * Hand over: aborts the signal, and releases the lease when the work has settled; then the candidate stands aside for
+   * `cooldownMs` (default: the ttl). Don't await it inside the work.
+   */
   stepDown(options?: StepDownOptions): Promise<void> {
     return this.#throne.resign(this, options)
   }

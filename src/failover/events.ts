@@ -9,6 +9,7 @@ export type Role = 'primary' | 'secondary'
 /** Why an instance is no longer primary. `expired` and `superseded` came from outside, the others are choices. */
 export type DemoteReason = Extract<TenureEnd, 'stepped-down' | 'stopped' | 'expired' | 'superseded'> | 'promotion-failed'
 
+/** Why the role is another than before, and by which tenure. */
 export interface RoleChange {
   readonly reason: 'promoted' | DemoteReason
   readonly fencingToken: number

@@ -28,6 +28,7 @@ export class Failover {
     return this.#instance.candidate.id
   }
 
+  /** The name of what has one primary. */
   get election(): string {
     return this.#instance.settings.election
   }

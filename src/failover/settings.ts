@@ -49,11 +49,11 @@ export interface FailoverOptions extends Pick<CandidateOptions, FromCandidate> {
   readonly id?: string | undefined
   /** Who decides: any lease store. Whoever made it closes it. @default the file store of this user on this host */
   readonly arbiter?: LeaseStore | undefined
-  /** How instances talk. @default with the file store a Unix socket beside it; any other arbiter needs one */
+  /** How instances talk. @default with the file store a Unix socket beside it; any other arbiter, and Windows, needs one */
   readonly bus?: Bus | undefined
   /** Pause between heartbeats of the primary. @default 5000 */
   readonly heartbeatMs?: number | undefined
-  /** Silence after which a secondary doubts the primary; above `heartbeatMs`. @default 15000 */
+  /** Silence after which a secondary doubts the primary; above `heartbeatMs`. @default 15000, or three times `heartbeatMs` where that is more */
   readonly silenceMs?: number | undefined
   /** Asked before a doubt is raised by silence, and by `probeNow()`. */
   readonly probe?: Probe | undefined
@@ -63,6 +63,7 @@ export interface FailoverOptions extends Pick<CandidateOptions, FromCandidate> {
   readonly enabled?: boolean | undefined
   /** What others may know of the primary, e.g. its URL; at most 1 kB. */
   readonly advert?: string | undefined
+  /** Told of changes, renewals, doubts and trouble. Secrets are masked. */
   readonly logger?: Logger | undefined
   /** Aborting it stops the failover, gracefully. */
   readonly signal?: AbortSignal | undefined

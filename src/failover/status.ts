@@ -7,6 +7,7 @@ import type { Primary } from './settings.ts'
 /** What an instance is doing. Between `stopped` and `secondary` lies `disabled`: started, and not to be promoted. */
 export type Phase = 'stopped' | 'disabled' | 'secondary' | 'promoting' | 'primary' | 'demoting'
 
+/** How the bus stands, and what has come over it. */
 export interface BusStatus extends Traffic {
   readonly name: string
   readonly joined: boolean
@@ -14,6 +15,7 @@ export interface BusStatus extends Traffic {
   readonly old: number
 }
 
+/** How an instance stands, at the moment of the question. */
 export interface FailoverStatus {
   readonly election: string
   readonly id: string

@@ -50,6 +50,7 @@ export interface PromClient<R> {
   readonly Histogram: new (options: HistogramOptions<R>) => PromHistogram
 }
 
+/** All are optional. */
 export interface PrometheusOptions<R> {
   /** Where the metrics go. @default the client's own `register` */
   readonly registry?: R | undefined

@@ -27,6 +27,7 @@ export type { Compare } from './etcd/wire.ts'
 /** The server keeps whole seconds, and its own least ttl is 2 with the default timings. */
 const LEAST_TTL_MS = 2000
 
+/** A store in etcd, and what only etcd can do. */
 export interface EtcdStore extends LeaseStore {
   /** How many requests were sent so far. */
   readonly requests: number

@@ -28,6 +28,7 @@ import { checkMemo } from './shared/memo.ts'
 export { defaultDirectory } from './file/place.ts'
 export { type Filesystem, filesystemOf } from './shared/filesystem.ts'
 
+/** All are optional. */
 export interface FileOptions {
   /**
    * An absolute path on a local disk. Everybody who shall stand in the same elections has to name the same directory.
@@ -39,6 +40,7 @@ export interface FileOptions {
   readonly clock?: Clock | undefined
 }
 
+/** A store in files, and what only files can do. */
 export interface FileStore extends LeaseStore {
   /** Where the leases are. */
   readonly dir: string

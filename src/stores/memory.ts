@@ -11,6 +11,7 @@ import { type Clock, systemClock } from '../clock.ts'
 import type { Bid, Lease, LeaseStore } from '../store.ts'
 import { checkMemo } from './shared/memo.ts'
 
+/** All are optional. */
 export interface MemoryOptions {
   /** Time, for tests. @default the system's */
   readonly clock?: Clock | undefined

@@ -27,6 +27,7 @@ export type { AdvisoryClient } from './postgres-advisory/client.ts'
 export { examine } from './postgres-advisory/examine.ts'
 export type { MakePostgresJs, PostgresJsClient, PostgresJsOptions } from './postgres-advisory/postgres-js.ts'
 
+/** All are optional. */
 export interface PostgresAdvisoryOptions {
   /**
    * The lock to take, a 64-bit integer: excludes whoever takes it with `pg_try_advisory_lock(key)`, too. Such a store
@@ -42,6 +43,7 @@ export interface PostgresAdvisoryOptions {
   readonly clock?: Clock | undefined
 }
 
+/** A store in advisory locks, with a table for tokens, which somebody has to make once. */
 export interface PostgresAdvisoryStore extends LeaseStore {
   readonly timing: StoreTiming
   /**

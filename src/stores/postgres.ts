@@ -28,11 +28,13 @@ export type { PgClient, PgPool } from './postgres/pg-pool.ts'
 export type { PostgresJs } from './postgres/postgres-js.ts'
 export { ddl } from './postgres/schema.ts'
 
+/** All are optional. */
 export interface PostgresOptions {
   /** Time, for tests. @default the system's */
   readonly clock?: Clock | undefined
 }
 
+/** A store in rows of a table, which somebody has to make once. */
 export interface PostgresStore extends LeaseStore {
   /**
    * Make the tables `tenure_lease`, `tenure_memo` and `tenure_fence` where they are missing. Called once, by somebody with the right to
@@ -52,7 +54,7 @@ const SCHEMA_MS = 30_000
  * A store over a `Pool` of pg, or a client of postgres.js. Takes at most two connections of its own, while anything
  * stands; the client stays yours, and you end it. Works through a pooler, too, and then polls.
  *
- * Throws a `TenureError` of code `bad-option` for a client of another kind, or a pool with a `max` below 3.
+ * Throws a `TenureError` of code `bad-option` for a client of another kind, or one with a `max` below 3.
  */
 export function postgres(client: PostgresClient, options: PostgresOptions = {}): PostgresStore {
   const store = 'postgres'

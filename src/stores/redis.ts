@@ -23,6 +23,7 @@ export type { RedisClient } from './redis/client.ts'
 export { examine } from './redis/examine.ts'
 export { type Command, type FencedOptions, type FencedTenure, fenced } from './redis/fenced.ts'
 
+/** All are optional. */
 export interface RedisOptions {
   /** What precedes all keys and the channel; without braces. @default the `keyPrefix` of the client */
   readonly keyPrefix?: string | undefined

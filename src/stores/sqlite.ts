@@ -31,13 +31,15 @@ export { examine } from './sqlite/examine.ts'
 export { fenced } from './sqlite/fenced.ts'
 export { ddl } from './sqlite/schema.ts'
 
+/** All are optional. */
 export interface SqliteOptions {
-  /** How often followers look whether an election has changed hands, in milliseconds. @default 50 */
+  /** How often followers look whether an election has changed hands, in milliseconds, from 1 to 60000. @default 50 */
   readonly pollMs?: number | undefined
   /** Time, for tests; its monotonic time then counts as the host's. @default the system's */
   readonly clock?: Clock | undefined
 }
 
+/** A store in rows of a table, which somebody has to make once. */
 export interface SqliteStore extends LeaseStore {
   /**
    * Turn on WAL, and make the tables `tenure_lease`, `tenure_memo` and `tenure_fence` where they are missing. Called once, by whoever

@@ -12,6 +12,7 @@ import { FlakyStore } from './flaky.ts'
 import { ManualClock } from './manual-clock.ts'
 import { Gate, gated, ProcessClock } from './process.ts'
 
+/** All are optional. Durations are milliseconds of the cluster's own time. */
 export interface ClusterOptions {
   /** How many candidates stand, each in a process of its own. @default 3 */
   readonly candidates?: number | undefined

@@ -4,6 +4,7 @@ import { type BusGround, BusLab, type BusNeed } from './buses/lab.ts'
 import { busLaws } from './buses/laws.ts'
 import type { Runner } from './describe-store.ts'
 
+/** The bus under test, and the runner. */
 export interface DescribeBusOptions {
   /** A bus of its own for each law. */
   ground(): BusGround | Promise<BusGround>

@@ -22,6 +22,7 @@ interface Test {
   readonly skip?: (name: string, body: () => void) => unknown
 }
 
+/** The store under test, what can be done to it, and the runner. */
 export interface DescribeStoreOptions extends LabOptions {
   /** `{ describe, test }` of vitest, node:test, or any other. */
   readonly runner: Runner

@@ -24,14 +24,17 @@ export type CallFault =
   /** Does not arrive and never settles, whatever its signal says: a driver that takes no signals. */
   | 'hung'
 
+/** A call of a store. */
 export type Verb = 'acquire' | 'renew' | 'release' | 'read' | 'list' | 'memo.read' | 'memo.write'
 
 /** The chance of each fault, from 0 to 1; together at most 1. */
 export type Chances = { readonly [Fault in CallFault]?: number | undefined }
 
+/** All are optional. */
 export interface FlakyOptions {
   /** The same seed, the same faults for the same calls. @default 1 */
   readonly seed?: number | undefined
+  /** By chance. @default none */
   readonly chances?: Chances | undefined
   /** The longest that a request, and again its answer, is on its way, in milliseconds; each takes a part of it by the dice. @default 0 */
   readonly delayMs?: number | undefined
@@ -52,6 +55,7 @@ export function flaky(store: LeaseStore, options: FlakyOptions = {}): FlakyStore
   return new FlakyStore(store, options)
 }
 
+/** A store behind a bad network. Sound until it is told otherwise. */
 export class FlakyStore implements LeaseStore {
   readonly name: string
   readonly minTtlMs: number | undefined

@@ -11,6 +11,7 @@ interface Timer {
   readonly wake: () => void
 }
 
+/** All are optional. */
 export interface ManualClockOptions {
   /** Start of the wall clock, milliseconds since 1970. @default 2026-01-01 */
   readonly wall?: number | undefined
@@ -18,6 +19,7 @@ export interface ManualClockOptions {
   readonly seed?: number | undefined
 }
 
+/** A clock for tests: moves only when it is told to, by `advance`. */
 export class ManualClock implements Clock {
   #mono = 1000
   #wall: number

@@ -32,8 +32,10 @@ export interface PostgresJsBusClient {
   listen(channel: string, heard: (payload: string) => void, listening?: () => void): PromiseLike<unknown>
 }
 
+/** A `Pool` of pg, or a client of postgres.js, connected without a pooler. */
 export type PostgresBusClient = PgBusPool | PostgresJsBusClient
 
+/** All are optional. */
 export interface PostgresBusOptions {
   /** The same for all who shall hear each other: letters, digits and underscores, at most 63. @default 'tenure_failover' */
   readonly channel?: string | undefined
@@ -49,8 +51,9 @@ const AGAIN_MS = 500
 const OWN_VOICE = 'tenure-own-voice:'
 
 /**
- * The client is never closed. A client of postgres.js keeps its connection that listens until it is ended.
- * Throws a `TenureError` of code `bad-option`. */
+ * A bus over LISTEN and NOTIFY. The client is never closed. A client of postgres.js keeps its connection that listens until it is ended.
+ * Throws a `TenureError` of code `bad-option`.
+ */
 export function postgresBus(client: PostgresBusClient, options: PostgresBusOptions = {}): Bus {
   checkKnown(options, { channel: true, clock: true })
   const { channel = 'tenure_failover', clock = systemClock } = options

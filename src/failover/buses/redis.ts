@@ -51,8 +51,10 @@ export interface NodeRedisBusClient {
   on(event: string, listener: Listener): unknown
 }
 
+/** A client of ioredis, or of node-redis, for one server. */
 export type RedisBusClient = IoredisBusClient | NodeRedisBusClient
 
+/** All are optional. */
 export interface RedisBusOptions {
   /** The same for all who shall hear each other. @default 'tenure:failover' */
   readonly channel?: string | undefined

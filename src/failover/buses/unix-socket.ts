@@ -14,8 +14,12 @@ import { type Link, type LinkEnds, linkedBus } from './shared/linked.ts'
 import { codeOf, Hub, identityOf } from './unix-socket/hub.ts'
 import { readLines, type Words, writeLine } from './unix-socket/lines.ts'
 
+/** Where the socket is. */
 export interface UnixSocketBusOptions {
-  /** An absolute path; the same for all who shall hear each other. Its directory is made if it is missing, for this user alone. */
+  /**
+   * An absolute path of at most 100 bytes (macOS: 96); the same for all who shall hear each other. Its directory is made if
+   * it is missing, for this user alone.
+   */
   readonly path: string
   /** Time, for tests. @default the system's */
   readonly clock?: Clock | undefined
@@ -28,7 +32,7 @@ const GREETING_MS = 1000
 /** So often in a row somebody else may be quicker before the bus is called down. */
 const MOST_TRIES = 10
 
-/** Throws a `TenureError` of code `bad-option`, also on Windows. */
+/** A bus for the processes of one host. Throws a `TenureError` of code `bad-option`, also on Windows. */
 export function unixSocketBus(options: UnixSocketBusOptions): Bus {
   checkKnown(options, { path: true, clock: true })
   const { path, clock = systemClock } = options

@@ -14,6 +14,7 @@ export interface FencedTenure {
   readonly fencingToken: number
 }
 
+/** Where the elections are, if not where they are by default. */
 export interface FencedOptions {
   /** As it was given to `etcd()`. @default `tenure` */
   readonly prefix?: string | undefined

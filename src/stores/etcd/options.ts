@@ -25,10 +25,13 @@ export interface EtcdRequest {
 /** `fetch`, or anything that behaves like it. */
 export type EtcdFetch = (url: string, request: EtcdRequest) => Promise<EtcdResponse>
 
+/** How to reach a cluster, and where in it the elections are. */
 export interface EtcdOptions {
   /** The members, e.g. `http://10.0.0.1:2379`; one, or several of one cluster. Tried in this order. */
   readonly endpoints: string | readonly string[]
+  /** Given together with `password` where the cluster asks for them; never within `endpoints`. */
   readonly username?: string | undefined
+  /** Never shown in a message. */
   readonly password?: string | undefined
   /** Begins every key, without the slash at its end. @default `tenure`; with `interop` nothing */
   readonly prefix?: string | undefined

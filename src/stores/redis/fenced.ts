@@ -14,6 +14,7 @@ export interface FencedTenure {
   readonly fencingToken: number
 }
 
+/** What is guarded, where it is not the election. */
 export interface FencedOptions {
   /** What is guarded, where it is not what the election is named after. @default the name of the election */
   readonly resource?: string | undefined

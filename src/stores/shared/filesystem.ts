@@ -5,6 +5,7 @@
 
 import { readFile, realpath, statfs } from 'node:fs/promises'
 
+/** What a directory is on. */
 export interface Filesystem {
   /** E.g. `ext4` or `fuse.sshfs`; `unknown` where the system does not say. */
   readonly kind: string

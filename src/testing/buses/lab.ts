@@ -24,6 +24,7 @@ export interface BusGround {
   close?(): Promise<void>
 }
 
+/** What a law needs a ground to offer. */
 export type BusNeed = 'apart' | 'inject' | 'fall' | 'ends'
 
 /** Somebody who takes part, and writes down what it hears. */
@@ -79,6 +80,7 @@ export class Ear implements Member {
   }
 }
 
+/** Where laws of buses are checked. */
 export class BusLab {
   readonly ground: BusGround
   readonly #waitMs: number

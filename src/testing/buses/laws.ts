@@ -4,6 +4,7 @@ import { TenureError } from '../../errors.ts'
 import { MAX_MESSAGE_BYTES } from '../../failover/bus.ts'
 import type { BusLab, BusNeed } from './lab.ts'
 
+/** A promise of a bus, with its reason. */
 export interface BusLaw {
   readonly name: string
   readonly why: string
@@ -12,6 +13,7 @@ export interface BusLaw {
   check(lab: BusLab): Promise<void>
 }
 
+/** All laws of a bus. */
 export const busLaws: readonly BusLaw[] = [
   {
     name: 'what one says everybody hears, the speaker too',
