@@ -167,6 +167,9 @@ function timingOf(options: CandidateOptions, store: LeaseStore, clock: Clock): T
   if (callMs > renewMs) throw badOption('callMs', `at most \`renewMs\` (${renewMs})`, callMs)
   const retryMs = whole('retryMs', options.retryMs ?? (own.retryMs === undefined ? share(3) : scaled(own.retryMs)), 1)
   if (own.retryMs !== undefined && renewMs >= retryMs) {
+    // Of two that do not fit, the one that was chosen is named.
+    if (options.renewMs === undefined && options.retryMs !== undefined)
+      throw badOption('retryMs', `more than \`renewMs\` (${renewMs}), as store \`${store.name}\` requires`, retryMs)
     throw badOption('renewMs', `less than \`retryMs\` (${retryMs}), as store \`${store.name}\` requires`, renewMs)
   }
   const drainMs = options.drainMs ?? ttlMs * 5

@@ -81,6 +81,10 @@ describe('the defaults', () => {
     expect(() => settingsOf({ election: 'e', store: advisory, renewMs: 5000 })).toThrow(
       /`renewMs` to be less than `retryMs` \(5000\).*got 5000/,
     )
+    // Of the two the one that was given.
+    expect(() => settingsOf({ election: 'e', store: advisory, retryMs: 1000 })).toThrow(
+      /`retryMs` to be more than `renewMs` \(2000\).*got 1000/,
+    )
   })
 
   test('an id tells host and process', () => {

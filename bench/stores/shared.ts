@@ -61,9 +61,10 @@ export async function stand(store: LeaseStore, election: string, ttlMs: number):
   process.on('message', async (what) => {
     if (what === 'act') {
       setInterval(() => {
+        // The stamp comes first: whoever is frozen between the two asks when it wakes, and is told the truth.
+        const at = now()
         const token = candidate.tenure?.fencingToken
-        // The question and the stamp are one step: nothing can come between.
-        if (token !== undefined) process.send?.({ acted: now(), token })
+        if (token !== undefined) process.send?.({ acted: at, token })
       }, 5)
       return
     }

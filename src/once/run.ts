@@ -79,12 +79,12 @@ export class Run<T> {
   }
 
   async done(): Promise<Once<T>> {
-    const { signal, clock, unref } = this.#settings
+    const { signal } = this.#settings
     const { waitMs } = this.#parts
     const aborted = () => this.#finish({ thrown: signal?.reason })
     if (signal?.aborted) aborted()
     signal?.addEventListener('abort', aborted)
-    const cancel = waitMs === undefined ? () => {} : clock.timer(Math.min(waitMs, MAX_TIMER_MS), () => this.#waited(), !unref)
+    const cancel = waitMs === undefined ? () => {} : this.#waitFor(waitMs)
     try {
       if (!this.#end) this.#begin().catch((thrown: unknown) => this.#finish({ thrown }))
       await this.#ended
@@ -99,6 +99,20 @@ export class Run<T> {
     }
     await this.#shell.complete()
     return end.once
+  }
+
+  /** A timer that is longer than timers can be is set several times. Returns how to cancel it. */
+  #waitFor(waitMs: number): () => void {
+    const { clock, unref } = this.#settings
+    const until = clock.mono() + waitMs
+    let cancel = () => {}
+    const arm = () => {
+      const leftMs = until - clock.mono()
+      if (leftMs > 0) cancel = clock.timer(Math.min(Math.ceil(leftMs), MAX_TIMER_MS), arm, !unref)
+      else this.#waited()
+    }
+    arm()
+    return () => cancel()
   }
 
   async #begin(): Promise<void> {

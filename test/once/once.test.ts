@@ -173,6 +173,27 @@ describe('on a bad network', () => {
     ])
   })
 
+  test('who waits for longer than a timer can, does', async () => {
+    const own = new ManualClock()
+    const store = memory({ clock: own })
+    const days = 24 * 60 * 60 * 1000
+    const options = { store, clock: own, ttlMs: 10 * days, onTrouble: () => {} }
+    const controller = new AbortController()
+    const running = rejection(runOnce('x', (tenure) => tenure.sleep(100 * days), { ...options, signal: controller.signal }))
+    await own.advance(1)
+    let told: unknown
+    const waiting = runOnce('x', () => 1, { ...options, waitMs: 30 * days }).catch((thrown: unknown) => {
+      told = thrown
+    })
+    await own.advance(29.9 * days)
+    expect(told).toBeUndefined()
+    await own.advance(0.2 * days)
+    await settled(own, waiting)
+    expect(told).toMatchObject({ message: expect.stringContaining(`within ${30 * days} ms`) })
+    controller.abort()
+    await settled(own, running)
+  })
+
   test('nothing is left behind', async () => {
     const own = new ManualClock()
     const store = flaky(memory({ clock: own }), { clock: own })

@@ -20,8 +20,6 @@ export interface Ground {
   restart?(): unknown
   /** Connections of stores, as the server counts them. */
   connections?(): Promise<number>
-  /** The server keeps no time, and cannot tell since when somebody leads. */
-  readonly timeless?: boolean
   /** How many tenures the token is followed over. @default 300 */
   readonly tenures?: number
 }
@@ -107,7 +105,7 @@ export function describePromises(name: string, ground: Ground): void {
       expect(seen.at(-1)).toMatchObject({ fencingToken: a.tenure?.fencingToken, advert: 'http://a', isMe: false })
       const lease = await onlooker.read(it.election, calm())
       expect(lease).toMatchObject({ candidate: 'alice', fencingToken: a.tenure?.fencingToken })
-      if (!ground.timeless) expect(lease?.heldMs ?? Number.NaN).toBeGreaterThanOrEqual(0)
+      expect(lease?.heldMs ?? Number.NaN).toBeGreaterThanOrEqual(0)
       expect(await onlooker.list?.(calm())).toContain(it.election)
       await a.stop()
       await until('nobody is seen', () => seen.at(-1) === undefined)

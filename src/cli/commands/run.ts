@@ -48,7 +48,7 @@ export const run: Verb = {
 function withOptions(command: Command): Command {
   return command
     .option('--id <id>', 'the name people recognise this candidate by (host, pid and four digits)')
-    .option('--ttl <duration>', 'how long the lease lives without renewal, e.g. 15s')
+    .option('--ttl <duration>', "how long the lease lives without renewal (15s, or the store's own)")
     .option('--margin <duration>', 'from the end of leadership to the first instant a rival may win (ttl/5)')
     .option('--retry <duration>', 'the longest pause between looks while somebody else leads (ttl/3)')
     .option('--wait <duration>', 'give up when not elected within this time (never)')

@@ -105,7 +105,7 @@ export class Bids {
     if (hold?.held) return this.#own(hold, entry)
     if (this.#holds.isOver(entry.key)) return undefined
     const leftMs = await this.#keys.leftOf(entry.lease, signal)
-    return leftMs === undefined ? undefined : leaseOf(entry, leftMs)
+    return leftMs === undefined ? undefined : this.#leaseOf(entry, leftMs)
   }
 
   recall(election: string, signal: AbortSignal): Promise<string | undefined> {
@@ -198,7 +198,7 @@ export class Bids {
     hold.doubtful = false
     this.#holds.keep(hold, until)
     this.#taken.delete(bid.election)
-    return this.#own(hold, { holder: hold.holder, candidate: bid.candidate, advert: bid.advert, revision })
+    return this.#own(hold, { holder: hold.holder, candidate: bid.candidate, advert: bid.advert, since: undefined, revision })
   }
 
   #lost(entry: Entry | undefined, bid: Bid): Lease | undefined {
@@ -225,12 +225,18 @@ export class Bids {
 
   /** Somebody's lease, as far as the key tells: what remains is a guess, for waiting. */
   #tell(entry: Entry | undefined, ttlMs: number): Lease | undefined {
-    return entry && !this.#holds.isOver(entry.key) ? leaseOf(entry, ttlMs) : undefined
+    return entry && !this.#holds.isOver(entry.key) ? this.#leaseOf(entry, ttlMs) : undefined
   }
 
   #own(hold: LivingHold, entry: Omit<Entry, 'key' | 'lease'>): Lease | undefined {
     const now = this.#clock.mono()
-    return now < hold.until ? { ...leaseOf(entry, hold.until - now), heldMs: now - hold.since } : undefined
+    return now < hold.until ? { ...this.#leaseOf(entry, hold.until - now), heldMs: now - hold.since } : undefined
+  }
+
+  /** Since when somebody else leads is told by that host's clock, and read by ours: for people. */
+  #leaseOf({ holder, candidate, advert, since, revision }: Omit<Entry, 'key' | 'lease'>, remainingMs: number): Lease {
+    const heldMs = since === undefined ? undefined : Math.max(0, this.#clock.wall() - since)
+    return { holder, candidate, advert, fencingToken: revision, remainingMs, heldMs }
   }
 
   /** Delete what the lease carries for holders that are over, or that nobody knows: a bid that landed late. */
@@ -259,9 +265,4 @@ export class Bids {
     const cancel = this.#clock.timer(BACKGROUND_MS, () => controller.abort(), false)
     run(controller.signal).then(cancel, cancel)
   }
-}
-
-function leaseOf(entry: Omit<Entry, 'key' | 'lease'>, remainingMs: number): Lease {
-  const { holder, candidate, advert, revision } = entry
-  return { holder, candidate, advert, fencingToken: revision, remainingMs }
 }

@@ -8,7 +8,7 @@ import { TenureError } from '../../errors.ts'
 import type { Bid } from '../../store.ts'
 import type { Gateway } from './gateway.ts'
 import { Gathering } from './gather.ts'
-import { type Names, tellerOf, toldBy } from './names.ts'
+import { type Names, type Told, toldBy } from './names.ts'
 import {
   createdAt,
   decode,
@@ -28,11 +28,9 @@ import {
 const MOST_DELETES = 100
 
 /** Somebody's key in the directory of an election. */
-export interface Entry {
+export interface Entry extends Told {
   readonly key: string
   readonly holder: string
-  readonly candidate: string
-  readonly advert: string | undefined
   readonly revision: number
   readonly lease: string
 }
@@ -92,7 +90,7 @@ export class Keys {
       '/v3/kv/txn',
       {
         compare: [untouched(range)],
-        success: [{ request_put: { key: encode(key), value: encode(toldBy(bid)), lease } }],
+        success: [{ request_put: { key: encode(key), value: encode(this.#names.value(bid, this.#clock.wall())), lease } }],
         failure: [{ request_range: oldestOf(range) }],
       },
       signal,
@@ -171,6 +169,6 @@ export class Keys {
         `etcd: \`${key}\` is on no lease and would stand for ever: it is not ours, delete it or use another prefix`,
       )
     }
-    return { key, holder, ...tellerOf(decode(kv.value)), revision: numberOf(kv.create_revision), lease: kv.lease }
+    return { key, holder, ...toldBy(decode(kv.value)), revision: numberOf(kv.create_revision), lease: kv.lease }
   }
 }

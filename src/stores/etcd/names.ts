@@ -53,6 +53,12 @@ export class Names {
     return decoded(last)
   }
 
+  /** The value of a key: with `interop` the id alone where there is nothing else to say, as others write and read it. */
+  value({ candidate, advert }: Bid, since: number): string {
+    if (this.#interop && advert === undefined && !candidate.startsWith(MARK)) return candidate
+    return JSON.stringify({ tenure: 1, candidate, advert, since })
+  }
+
   /** The election that a key belongs to; `undefined` if it is none of ours. */
   election(key: string): string | undefined {
     const parts = key.slice(this.root.length).split('/')
@@ -61,22 +67,32 @@ export class Names {
   }
 }
 
-/** The id alone, readable for everybody, where there is nothing else to say. */
-export function toldBy({ candidate, advert }: Bid): string {
-  return advert === undefined && !candidate.startsWith(MARK) ? candidate : JSON.stringify({ tenure: 1, candidate, advert })
+/** What the value of a key tells of a leader. */
+export interface Told {
+  readonly candidate: string
+  readonly advert: string | undefined
+  /** Since when, by the wall clock of its host, in milliseconds. */
+  readonly since: number | undefined
 }
 
 /** What a value tells. Whatever does not bear our mark was written by others, and is the id as it stands. */
-export function tellerOf(value: string): { readonly candidate: string; readonly advert: string | undefined } {
-  if (!value.startsWith(MARK)) return { candidate: value, advert: undefined }
-  const { tenure, candidate, advert } = parsed(value)
-  if (tenure === 1 && typeof candidate === 'string' && (advert === undefined || typeof advert === 'string')) return { candidate, advert }
+export function toldBy(value: string): Told {
+  if (!value.startsWith(MARK)) return { candidate: value, advert: undefined, since: undefined }
+  const { tenure, candidate, advert, since } = parsed(value)
+  if (tenure === 1 && typeof candidate === 'string' && isOptional('string', advert) && isOptional('number', since))
+    return { candidate, advert, since }
   throw new TenureError('store-unfit', 'etcd: the record of this election has a format that this version does not know')
 }
 
-function parsed(json: string): { readonly tenure?: unknown; readonly candidate?: unknown; readonly advert?: unknown } {
+function isOptional(type: 'string', value: unknown): value is string | undefined
+function isOptional(type: 'number', value: unknown): value is number | undefined
+function isOptional(type: string, value: unknown): boolean {
+  return value === undefined || typeof value === type
+}
+
+function parsed(json: string): { readonly [Name in 'tenure' | keyof Told]?: unknown } {
   try {
-    return JSON.parse(json) as { tenure?: unknown }
+    return JSON.parse(json) as object
   } catch {
     return {}
   }

@@ -110,8 +110,7 @@ export function doubtful({ fsync, fullPages, standbys, synchronous, most, used }
 /** Leases do without it: nothing that would make a server unfit. */
 export function memoless({ table, memo }: Answers): Finding[] {
   if (table === null || memo !== null) return []
-  const advice =
-    'only runOnce() with a version needs it; run the SQL that `tenure ddl --store postgres://...` prints, or call ensureSchema() once'
+  const advice = 'only runOnce() needs it; run the SQL that `tenure ddl --store postgres://...` prints, or call ensureSchema() once'
   return [{ severity: 'info', message: 'the table tenure_memo is missing', advice }]
 }
 

@@ -79,8 +79,7 @@ function notes({ synchronous, table, memo }: Answers, walBytes: number, comparab
   }
   if (Number(synchronous) < 2) note('info', `synchronous is ${synchronous} on this connection`, 'bids set FULL for themselves')
   if (table && !memo) {
-    const advice =
-      'only runOnce() with a version needs it; run the SQL that `tenure ddl --store sqlite:...` prints, or call ensureSchema() once'
+    const advice = 'only runOnce() needs it; run the SQL that `tenure ddl --store sqlite:...` prints, or call ensureSchema() once'
     note('info', 'the table tenure_memo is missing', advice)
   }
   if (!comparable)

@@ -15,6 +15,5 @@ describe.skipIf(!findServer('etcd'))('a real server', () => {
     open: () => storeAt(server.port),
     wipe: (election) => remove(server.port, `tenure/${election}/`),
     restart: () => server.restart('SIGKILL'),
-    timeless: true,
   })
 })

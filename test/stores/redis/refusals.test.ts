@@ -3,9 +3,10 @@
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { Candidate, TenureError } from '../../../src/index.ts'
+import { Candidate, type Tenure, TenureError } from '../../../src/index.ts'
+import { runOnce } from '../../../src/once.ts'
 import { keysOf } from '../../../src/stores/redis/keys.ts'
-import { redis } from '../../../src/stores/redis.ts'
+import { fenced, redis } from '../../../src/stores/redis.ts'
 import { startCluster } from '../../harness/redis.ts'
 import { freePort, type Server, until } from '../../harness/server.ts'
 import { findServer, startRedis } from '../../harness/servers.ts'
@@ -63,6 +64,22 @@ describe.skipIf(!findServer('redis'))('a store that cannot serve says why', () =
       await store.release(bid, patient())
       await told
       await store.close?.()
+    })
+
+    test('with those that it lists for runOnce and fenced they suffice as well', async () => {
+      const rules = [
+        ...['~tenure:*', '&tenure:*', '+evalsha', '+eval', '+time', '+info', '+exists', '+hget', '+hmget', '+hset', '+pttl'],
+        ...['+pexpire', '+del', '+publish', '+subscribe', '+unsubscribe', '+config|get', '+scan', '+client|setname', '+get', '+set'],
+      ]
+      await operating(server.port, (operator) => operator.acl('SETUSER', 'app', 'reset', 'on', `>${user.password}`, ...rules, '~app:*'))
+      const store = redis(client(server.port, user))
+      const writer = new Redis({ port: server.port, host: '127.0.0.1', ...user })
+      const election = electionName()
+      const write = (tenure: Tenure) => fenced(writer, tenure, [['SET', `app:${election}`, 'done']])
+      expect(await runOnce(election, write, { store, version: 1 })).toMatchObject({ ran: true })
+      expect(await runOnce(election, write, { store, version: 1 })).toEqual({ ran: false })
+      await store.close?.()
+      writer.disconnect()
     })
 
     test('credentials revoked while leading, and given back', async () => {
