@@ -67,6 +67,13 @@ export function messageOf(thrown: unknown): string {
   }
 }
 
+/** Without what ioredis hangs on its errors: the words of the command, which may be credentials. */
+export function bare(thrown: unknown): unknown {
+  if (!(thrown instanceof Error) || !('command' in thrown)) return thrown
+  const { name, message, stack } = thrown
+  return Object.assign(new Error(message), { name, stack })
+}
+
 /** Longer texts are cut, between words, so that no secret is cut in two: masking has to be quick. */
 const MOST_CHARACTERS = 4096
 

@@ -13,6 +13,7 @@ import { Holds, type LivingHold } from './holds.ts'
 import type { Entry, Keys } from './keys.ts'
 import { type Beat, Leases, type SharedLease } from './lease.ts'
 import type { Names } from './names.ts'
+import { Rumours } from './rumours.ts'
 import { type Compare, createdAt, decode, encode } from './wire.ts'
 
 /** How often a bid looks for a lease that lives, when each one dies under it. */
@@ -33,10 +34,7 @@ export class Bids {
   readonly #clock: Clock
   readonly #holds: Holds
   readonly #leases: Leases
-  /** Elections that were somebody else's when we last looked: there a bid looks before it prolongs or grants a lease. */
-  readonly #taken = new Set<string>()
-  /** Elections that the watch has just seen become free: there a bid need not look. */
-  readonly #vacant = new Set<string>()
+  readonly #rumours = new Rumours()
 
   constructor({ gateway, names, keys, clock }: Parts) {
     this.#names = names
@@ -121,14 +119,12 @@ export class Bids {
 
   /** The watch saw somebody come. */
   taken(election: string): void {
-    this.#vacant.delete(election)
-    this.#taken.add(election)
+    this.#rumours.taken(election)
   }
 
   /** The watch saw a key deleted. If it was ours, it is over at once. */
   deleted(election: string, key: string, revision: number): void {
-    this.#taken.delete(election)
-    this.#vacant.add(election)
+    this.#rumours.vacant(election)
     const hold = this.#holds.get(key)
     if (!hold?.held || revision <= hold.revision) return
     this.#holds.end(hold)
@@ -147,8 +143,10 @@ export class Bids {
   }
 
   async #bid(hold: LivingHold, bid: Bid, seconds: number, signal: AbortSignal): Promise<Lease | undefined> {
-    const vacant = this.#vacant.delete(bid.election)
-    if (!vacant && (!this.#leases.usable(seconds) || this.#taken.has(bid.election))) {
+    const rumour = this.#rumours.about(bid.election)
+    // Free only once: whoever bids next may be behind somebody.
+    if (rumour === 'vacant') this.#rumours.forget(bid.election)
+    else if (rumour === 'taken' || !this.#leases.usable(seconds)) {
       const entry = await this.#keys.oldest(bid.election, signal)
       if (entry && entry.key !== hold.key) return this.#lost(entry, bid)
     }
@@ -197,12 +195,12 @@ export class Bids {
     hold.held = true
     hold.doubtful = false
     this.#holds.keep(hold, until)
-    this.#taken.delete(bid.election)
+    this.#rumours.forget(bid.election)
     return this.#own(hold, { holder: hold.holder, candidate: bid.candidate, advert: bid.advert, since: undefined, revision })
   }
 
   #lost(entry: Entry | undefined, bid: Bid): Lease | undefined {
-    if (entry) this.#taken.add(bid.election)
+    if (entry) this.#rumours.taken(bid.election)
     return this.#tell(entry, bid.ttlMs)
   }
 

@@ -3,7 +3,7 @@
  * server's own answers from failures of the connection, and never show a secret.
  */
 
-import { maskSecrets, messageOf, TenureError, type TenureErrorCode } from '../../errors.ts'
+import { bare, maskSecrets, messageOf, TenureError, type TenureErrorCode } from '../../errors.ts'
 
 type Code = Extract<TenureErrorCode, `store-${string}`>
 
@@ -32,7 +32,7 @@ export function failureOf(verb: string, thrown: unknown): TenureError {
   const text = textOf(thrown)
   const [, code = 'store-unreachable', advice] = codes.find(([words]) => words.test(text)) ?? []
   const said = advice === undefined ? text : `${advice} (${text})`
-  return new TenureError(code, `redis: ${verb} failed: ${said}`, { cause: thrown })
+  return new TenureError(code, `redis: ${verb} failed: ${said}`, { cause: bare(thrown) })
 }
 
 /** A host with several addresses fails with an error of errors, whose own message is empty. */

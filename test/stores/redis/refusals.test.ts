@@ -1,5 +1,6 @@
 /** Servers and clients that cannot serve, credentials that do not suffice, keys that are not ours: one clear line each. */
 
+import { inspect } from 'node:util'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
@@ -29,7 +30,8 @@ describe.skipIf(!findServer('redis'))('a store that cannot serve says why', () =
       const candidate = new Candidate({ election: electionName(), store: redis(client(server.port, user)) })
       const refused = await outcome(candidate.start())
       expect(refused).toMatchObject({ code: 'store-denied', message: expect.stringContaining('WRONGPASS') })
-      expect(String(refused)).not.toContain(user.password)
+      // Reporters of errors follow causes, and print all that hangs on them.
+      expect(inspect(refused, { depth: 10, showHidden: true })).not.toContain(user.password)
     })
 
     test.each([

@@ -5,7 +5,7 @@
  */
 
 import { type Clock, MAX_TIMER_MS } from '../../../clock.ts'
-import { messageOf, TenureError } from '../../../errors.ts'
+import { bare, messageOf, TenureError } from '../../../errors.ts'
 import { type Bus, busError, isOversized, MAX_MESSAGE_BYTES, type Member } from '../../bus.ts'
 
 /** A way to the others, being opened or open. */
@@ -182,7 +182,7 @@ class LinkedBus implements Bus {
 
 function asBusError(bus: string, thrown: unknown): TenureError {
   if (thrown instanceof TenureError && thrown.code === 'bus-unreachable') return thrown
-  return busError(bus, messageOf(thrown), thrown)
+  return busError(bus, messageOf(thrown), bare(thrown))
 }
 
 function unlessAborted<T>(signal: AbortSignal, answer: Promise<T>): Promise<T> {
