@@ -16,11 +16,12 @@ export interface Ledger {
 }
 
 const FORMAT = 1
-const blank: Ledger = { run: 0, versions: [] }
+/** Where nothing was written yet; no ledger that was read is this one. */
+export const unwritten: Ledger = { run: 0, versions: [] }
 
 /** Throws a `TenureError` of code `store-unfit`. */
 export function decodeLedger(name: string, text: string | undefined): Ledger {
-  if (text === undefined) return blank
+  if (text === undefined) return unwritten
   const { once, run, versions } = parsed(text)
   const fine = once === FORMAT && Number.isSafeInteger(run) && Array.isArray(versions) && versions.every((one) => typeof one === 'string')
   if (fine) return { run: Number(run), versions }

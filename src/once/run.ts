@@ -1,7 +1,8 @@
 /**
  * One call of `runOnce`: a candidate that runs the work when it is elected, and that looks at the memo whenever somebody
  * else has led. It may assume that a memo is written by a live leader alone. It must never run the work where the memo,
- * read under its own lease, says that it is done, and never say that it is done before the memo does.
+ * read under its own lease, says that it is done, never say that it is done before the memo does, and never write two
+ * different texts in one tenure.
  */
 
 import { MAX_TIMER_MS } from '../clock.ts'
@@ -13,7 +14,7 @@ import type { Memo } from '../store.ts'
 import type { Tenure } from '../tenure.ts'
 import { backoffMs, longestPauseMs } from '../timing.ts'
 import { Troubles } from '../troubles.ts'
-import { decodeLedger, encodeLedger, type Ledger, noted } from './ledger.ts'
+import { decodeLedger, encodeLedger, type Ledger, noted, unwritten } from './ledger.ts'
 
 /** How a call of `runOnce` came to its end: the work was run here, or elsewhere. */
 export type Once<T> = { readonly ran: true; readonly value: T } | { readonly ran: false }
@@ -135,8 +136,7 @@ export class Run<T> {
     const ledger = await this.#persist(tenure, () => this.#read())
     if (!ledger || this.#end) return
     if (this.#isDone(ledger)) return this.#finish({ once: { ran: false } })
-    // Who may not write the memo learns it before the work, not after.
-    if (!(await this.#note(tenure, ledger)) || this.#end) return
+    if (ledger === unwritten) return this.#open(tenure)
     this.#running = true
     try {
       const value = await this.#work(tenure)
@@ -146,6 +146,15 @@ export class Run<T> {
       this.#running = false
       if (this.#late && !this.#failure) this.#waited()
     }
+  }
+
+  /**
+   * Write the first memo of all, so that missing rights show before the work. Not in the tenure that works: a write whose
+   * answer was lost, or a second copy of it, may land for as long as its lease lives, and would undo the note of the run.
+   * So one tenure writes one text, whichever copy of it comes last.
+   */
+  async #open(tenure: Tenure): Promise<void> {
+    if (await this.#note(tenure, unwritten)) void tenure.stepDown({ cooldownMs: 0 })
   }
 
   async #work(tenure: Tenure): Promise<T> {

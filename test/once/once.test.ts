@@ -4,7 +4,8 @@ import { runOnce } from '../../src/once.ts'
 import type { LeaseStore, Memo } from '../../src/store.ts'
 import { memory } from '../../src/stores/memory.ts'
 import { flaky, ManualClock } from '../../src/testing/index.ts'
-import { type RunOnce, rejection, scenarios } from './scenarios.ts'
+import type { RunOnce } from './lab.ts'
+import { rejection, scenarios } from './scenarios.ts'
 
 const real: RunOnce = runOnce
 
@@ -158,7 +159,7 @@ describe('on a bad network', () => {
     const controller = new AbortController()
     const ended = new Promise<void>((resolve) => controller.signal.addEventListener('abort', () => resolve()))
     const first = runOnce('x', () => ended, { store: a, clock })
-    await clock.advance(1)
+    await clock.advance(100)
     const second = runOnce('x', () => 'never', { store: b, clock, onTrouble: () => {} })
     await clock.advance(1)
     for (let i = 0; i < 3; i++) b.next('request-lost', 'memo.read')

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Change, plant } from '../harness/plant.ts'
-import { type RunOnce, scenarios } from './scenarios.ts'
+import type { RunOnce } from './lab.ts'
+import { scenarios } from './scenarios.ts'
 
 const run = 'src/once/run.ts'
 const ledger = 'src/once/ledger.ts'
@@ -8,8 +9,8 @@ const ledger = 'src/once/ledger.ts'
 const faults: readonly (Omit<Change, 'file'> & { readonly fault: string; readonly file?: string; readonly caughtBy: RegExp })[] = [
   {
     fault: 'who is elected does not ask whether it was done',
-    find: 'if (this.#isDone(ledger)) return this.#finish({ once: { ran: false } })\n    // Who',
-    replace: '// Who',
+    find: 'if (this.#isDone(ledger)) return this.#finish({ once: { ran: false } })\n    if (ledger ===',
+    replace: 'if (ledger ===',
     caughtBy: /^ten that call at once.*no version/,
   },
   {
@@ -77,6 +78,30 @@ const faults: readonly (Omit<Change, 'file'> & { readonly fault: string; readonl
     find: '      await this.#shell.stop()\n',
     replace: '',
     caughtBy: /^who has waited for long enough/,
+  },
+  {
+    fault: 'the memo is tried in the tenure that works, whatever became of that write',
+    find: 'if (ledger === unwritten) return this.#open(tenure)',
+    replace: 'if (!(await this.#note(tenure, ledger)) || this.#end) return',
+    caughtBy: /^what was done stays done.*lost/,
+  },
+  {
+    fault: 'the memo is tried in the tenure that works, once that write was answered',
+    find: 'if (ledger === unwritten) return this.#open(tenure)',
+    replace: 'if (ledger === unwritten && !(await this.#note(tenure, ledger))) return',
+    caughtBy: /^what was done stays done.*answered/,
+  },
+  {
+    fault: 'the memo is not tried before the work',
+    find: 'if (ledger === unwritten) return this.#open(tenure)',
+    replace: 'void unwritten',
+    caughtBy: /^rights are found missing/,
+  },
+  {
+    fault: 'who has tried the memo does not stand again',
+    find: 'if (await this.#note(tenure, unwritten)) void tenure.stepDown({ cooldownMs: 0 })',
+    replace: 'await this.#note(tenure, unwritten)',
+    caughtBy: /^the work begins although/,
   },
   {
     fault: 'only the last version is remembered',

@@ -5,76 +5,13 @@
 
 import { expect } from 'vitest'
 import type { Tenure } from '../../src/index.ts'
-import type { OnceOptions, runOnce } from '../../src/once.ts'
-import { memory } from '../../src/stores/memory.ts'
-import { type FlakyStore, flaky, ManualClock } from '../../src/testing/index.ts'
-
-export type RunOnce = typeof runOnce
-
-export interface Scenario {
-  readonly name: string
-  plays(once: RunOnce): Promise<void>
-}
+import { elsewhere, here, type RunOnce, type Scenario, Stage } from './lab.ts'
+import { lateWrites } from './late-writes.ts'
 
 const HOUR = 3_600_000
 
-/** One store, and callers that reach it by links of their own. */
-class Stage {
-  readonly clock = new ManualClock()
-  readonly #store = memory({ clock: this.clock })
-  readonly #once: RunOnce
-  runs = 0
-  running = 0
-  most = 0
-
-  constructor(once: RunOnce) {
-    this.#once = once
-  }
-
-  /** A process that calls; `link` is its network. */
-  caller(work: (tenure: Tenure) => unknown, options: Partial<OnceOptions> = {}, link = this.link()) {
-    const counted = async (tenure: Tenure) => {
-      this.runs += 1
-      this.running += 1
-      this.most = Math.max(this.most, this.running)
-      try {
-        return await work(tenure)
-      } finally {
-        this.running -= 1
-      }
-    }
-    const done = this.#once('x', counted, { clock: this.clock, onTrouble: () => {}, ...options, store: link })
-    done.catch(() => {})
-    return done
-  }
-
-  link(): FlakyStore {
-    return flaky(this.#store, { clock: this.clock })
-  }
-
-  /** Work that takes so long, whatever its signal says. */
-  takes(ms: number) {
-    return (_tenure?: Tenure) => new Promise<string>((resolve) => this.clock.timer(ms, () => resolve('done')))
-  }
-
-  /** Let time pass until all have settled; what they came to. */
-  async all(promises: readonly Promise<unknown>[], limitMs = 5 * 60_000): Promise<unknown[]> {
-    let open = promises.length
-    const close = () => void open--
-    for (const promise of promises) promise.then(close, close)
-    const end = this.clock.mono() + limitMs
-    await this.clock.advance(0)
-    while (open > 0 && this.clock.mono() < end) await this.clock.advance(100)
-    expect(open, 'calls that have not settled').toBe(0)
-    const outcomes = await Promise.allSettled(promises)
-    return outcomes.map((outcome) => (outcome.status === 'fulfilled' ? outcome.value : outcome.reason))
-  }
-}
-
-const elsewhere = { ran: false }
-const here = { ran: true, value: 'done' }
-
 export const scenarios: readonly Scenario[] = [
+  ...lateWrites,
   ...[undefined, 7].map((version) => ({
     name: `ten that call at once: one runs it, all resolve when it is done (${version === undefined ? 'no version' : 'a version'})`,
     async plays(once: RunOnce) {
@@ -174,8 +111,12 @@ export const scenarios: readonly Scenario[] = [
     async plays(once) {
       const stage = new Stage(once)
       const boom = new Error('boom')
-      const first = stage.caller(() => Promise.reject(boom), { version: 1 })
-      await stage.clock.advance(0)
+      const failing = async () => {
+        await stage.takes(1000)()
+        throw boom
+      }
+      const first = stage.caller(failing, { version: 1 })
+      await stage.clock.advance(100)
       const others = [1, 2].map(() => stage.caller(stage.takes(10), { version: 1 }))
       const [thrown, ...rest] = await stage.all([first, ...others], 60_000)
       expect(thrown).toBe(boom)
