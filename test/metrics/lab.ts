@@ -3,7 +3,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus'
-import { MeterProvider } from '@opentelemetry/sdk-metrics'
+import { MeterProvider, type ViewOptions } from '@opentelemetry/sdk-metrics'
 import promClient from 'prom-client'
 import { Candidate, type CandidateOptions, type LeaseStore } from '../../src/index.ts'
 import { opentelemetry } from '../../src/metrics/opentelemetry.ts'
@@ -70,10 +70,10 @@ export function viaPrometheus(turnOn: typeof prometheus = prometheus, registry =
   }
 }
 
-export function viaOpenTelemetry(turnOn: typeof opentelemetry = opentelemetry): OpenRoute {
+export function viaOpenTelemetry(turnOn: typeof opentelemetry = opentelemetry, views: ViewOptions[] = []): OpenRoute {
   return async () => {
     const exporter = new PrometheusExporter({ preventServerStart: true, withoutScopeInfo: true, withoutTargetInfo: true })
-    const provider = new MeterProvider({ readers: [exporter] })
+    const provider = new MeterProvider({ readers: [exporter], views })
     const metrics = turnOn(provider.getMeter('tenure'))
     return served(metrics, (request, response) => exporter.getMetricsRequestHandler(request, response))
   }

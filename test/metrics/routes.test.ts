@@ -50,6 +50,25 @@ test('both routes say the same: names, types, help, labels and values', async ()
   }
 })
 
+test('the limit that an SDK of OpenTelemetry sets to each metric, and the view that lifts it', async () => {
+  const ELECTIONS = 700
+  const lifted = viaOpenTelemetry(opentelemetry, [{ instrumentName: 'leader_election.*', aggregationCardinalityLimit: 50_000 }])
+  const world = new World()
+  const routes = await Promise.all([viaPrometheus()(), lifted(), viaOpenTelemetry()()])
+  try {
+    for (let i = 0; i < ELECTIONS; i++) await world.candidate({ election: `e${i}` }).start()
+    const [prom, wide, narrow] = await Promise.all(routes.map((route) => route.scrape()))
+    if (!prom || !wide || !narrow) throw new Error('three routes, three scrapes')
+    expect(Object.keys(prom.of('leader_election_transitions_total'))).toHaveLength(3 * ELECTIONS)
+    expect([...wide.samples.keys()].sort()).toEqual([...prom.samples.keys()].sort())
+    expect(Object.keys(narrow.of('leader_election_transitions_total'))).toHaveLength(2000)
+    expect(narrow.text).toContain('leader_election_transitions_total{otel_metric_overflow="true"}')
+  } finally {
+    await world.end()
+    for (const route of routes) await route.close()
+  }
+}, 60_000)
+
 test('an exporter that fails is told of once, and ends nothing', async () => {
   const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   const registry = new promClient.Registry()
