@@ -59,6 +59,8 @@ export interface Memo {
    * Replace the text, if the lease with this token lives: looking and writing are one step, so that nobody writes who
    * was followed by another. False: the lease is over, and nothing was written. Changes nothing of the lease. Asked of
    * the store object that acquired it. The text is well-formed, without U+0000, and has at most 4 kB.
+   * Danger: a write that rejected, or a second copy of it, may land for as long as the lease lives, also after a later
+   * write. Who writes one text in a tenure need not care.
    */
   write(author: Author, text: string, signal: AbortSignal): Promise<boolean>
 }
