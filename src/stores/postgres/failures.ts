@@ -11,7 +11,8 @@ const meanings: Readonly<Record<string, { readonly code: TenureErrorCode; readon
   '28P01': { code: 'store-denied', advice: 'Check the user name and the password' },
   '42501': {
     code: 'store-denied',
-    advice: 'Grant SELECT, INSERT and UPDATE on tenure_lease and tenure_memo (ensureSchema needs CREATE on the schema)',
+    advice:
+      'Grant SELECT, INSERT and UPDATE on tenure_lease and tenure_memo (ensureSchema needs CREATE on the schema); where others are allowed, look at the policies and triggers of the table',
   },
   '3D000': { code: 'store-unfit', advice: 'Check the name of the database' },
   '3F000': { code: 'store-unfit', advice: 'Check the search_path of the user' },
@@ -29,8 +30,14 @@ const meanings: Readonly<Record<string, { readonly code: TenureErrorCode; readon
   '55P03': { code: 'store-unreachable', advice: 'Somebody else keeps the row locked' },
 }
 
-/** Errors about the data of one statement: the connection is sound, and other statements are not concerned. */
-const own = /^(21|22|23|40|54|55|P0)/
+/**
+ * Errors that are about the connection, or about what it has prepared: another one may fare better. Everything else that
+ * the server itself answers can be the fault of a single row, by a policy, a trigger, a constraint or a broken page.
+ */
+const ofConnection = /^(08|0A|25|26|28|3D|42P05|53300|57P)/
+
+/** How a server answers that cannot tell others: its queue is full, or the user may not use it, or there is none. */
+const ofNotice: ReadonlySet<string | undefined> = new Set(['54000', '42501', '42883'])
 
 /** What a driver threw, as an error of the store. */
 export function storeError(store: string, verb: string, thrown: unknown): TenureError {
@@ -44,9 +51,15 @@ export function storeError(store: string, verb: string, thrown: unknown): Tenure
   return new TenureError('store-unreachable', state === undefined ? text : `${text} (${state})`, { cause: thrown })
 }
 
-/** Whether the connection is as good as before: the server itself has refused this one statement. */
+/** Whether the connection is as good as before: the server itself has refused this one statement, or one row of it. */
 export function isAboutData(thrown: unknown): boolean {
-  return own.test(sqlState(thrown) ?? '')
+  const state = sqlState(thrown)
+  return state !== undefined && !ofConnection.test(state)
+}
+
+/** Whether the server may have taken a release back for no other reason than that it could not tell others of it. */
+export function mayBeNotice(thrown: unknown): boolean {
+  return ofNotice.has(sqlState(thrown))
 }
 
 /** Whether the server took the statement back because another was first: it has had no effect. */

@@ -17,8 +17,9 @@ import {
   rememberStatement,
   type Statement,
 } from '../shared/sql.ts'
-import { isAboutData, isLostRace } from './failures.ts'
+import { isAboutData, isLostRace, mayBeNotice } from './failures.ts'
 import type { Line } from './line.ts'
+import { LOCK_SHARE, limit, RENEWAL_LOCK_SHARE, share, silence, USUAL_TTL_MS } from './patience.ts'
 import { arrayOf, checkText, columnsOf, foreignRow, leaseOf, valuesOf } from './rows.ts'
 import type { Row, Value } from './session.ts'
 import { Sightings } from './sightings.ts'
@@ -26,19 +27,6 @@ import { Sightings } from './sightings.ts'
 const one = leaseStatements('one', 'passes')
 const many = leaseStatements('many', 'passes')
 const waiting = leaseStatements('one', 'waits')
-
-/** Waits for a lock take this part of the ttl: the server gives up before its caller does, and the connection stays. */
-const LOCK_SHARE = 12
-/** A renewal is soon repeated; it waits for a lock just long enough for a rival to have its turn. */
-const RENEWAL_LOCK_SHARE = 30
-/**
- * The longest a server may take for a statement, as a part of the ttl, and at least. Mostly the signals of the calls are
- * earlier; this is for a batch in which one caller is more patient than the others can afford.
- */
-const LIMIT_SHARE = 3
-const LEAST_LIMIT_MS = 1000
-/** Where no bid has told: the ttl that candidates have by default. */
-const USUAL_TTL_MS = 15_000
 
 export interface LeasesParts {
   readonly store: string
@@ -67,6 +55,8 @@ interface Kind<Request, A> {
   readonly none: A
   ttlMs(request: Request): number
   readonly lockShare: number
+  /** The same without telling others: where the server refuses to tell, the deed itself must not fail. */
+  readonly quietly?: keyof LeaseStatements
 }
 
 export class Leases {
@@ -103,6 +93,7 @@ export class Leases {
       none: true,
       ttlMs: () => this.#ttlMs,
       lockShare: LOCK_SHARE,
+      quietly: 'releaseQuietly',
     })
     this.#reading = this.#coalescer({
       many: (requests, signal) => this.#read(requests, signal),
@@ -131,10 +122,10 @@ export class Leases {
     checkText(store, 'the advert', bid.advert)
     this.#ttlMs = bid.ttlMs
     try {
-      const { lease } = await this.#acquiring.ask({ ...bid, stale: null }, signal)
+      const { lease } = await this.#gather(this.#acquiring, { ...bid, stale: null }, signal)
       const stale = this.#sightings.over(bid.election)
       if (stale === null) return lease
-      return (await this.#acquiring.ask({ ...bid, stale }, signal)).lease
+      return (await this.#gather(this.#acquiring, { ...bid, stale }, signal)).lease
     } catch (thrown) {
       // Taken back by the server: definitely not acquired.
       if (isLostRace(thrown)) return undefined
@@ -144,16 +135,16 @@ export class Leases {
 
   renew(bid: Bid, signal: AbortSignal): Promise<number> {
     this.#ttlMs = bid.ttlMs
-    return this.#renewing.ask(bid, signal)
+    return this.#gather(this.#renewing, bid, signal)
   }
 
   async release(hold: Hold, signal: AbortSignal): Promise<void> {
-    await this.#releasing.ask(hold, signal)
+    await this.#gather(this.#releasing, hold, signal)
   }
 
   async read(election: string, signal: AbortSignal): Promise<Lease | undefined> {
     checkText(this.#parts.store, 'the election', election)
-    return (await this.#reading.ask({ election }, signal)).lease
+    return (await this.#gather(this.#reading, { election }, signal)).lease
   }
 
   async list(signal: AbortSignal): Promise<readonly string[]> {
@@ -183,13 +174,18 @@ export class Leases {
   ): Coalescer<Request, A> {
     const { store, swift, patient } = this.#parts
     const lockMs = (ttlMs: number) => String(share(ttlMs, kind.lockShare))
+    const ask = (line: Line, statements: LeaseStatements, values: readonly Value[], ttlMs: number, signal: AbortSignal) =>
+      this.#ask(line, verb, statements[verb], values, ttlMs, signal).catch((thrown: unknown) => {
+        if (!kind.quietly || !mayBeNotice(thrown)) throw thrown
+        return this.#ask(line, verb, statements[kind.quietly], values, ttlMs, signal)
+      })
     return this.#coalescer<Request, A>({
       many: async (requests, signal) => {
         const rows = requests.map((request) => kind.values(request))
         const [only] = rows.length === 1 ? rows : []
         const ttlMs = requests.reduce((least, request) => Math.min(least, kind.ttlMs(request)), Number.POSITIVE_INFINITY)
         const values = [...(only ?? columnsOf(rows)), lockMs(ttlMs)]
-        const answers = await this.#ask(swift, verb, (only ? one : many)[verb], values, ttlMs, signal)
+        const answers = await ask(swift, only ? one : many, values, ttlMs, signal)
         const byName = new Map(answers.map((row) => [row[0], row]))
         return requests.map((request) => {
           const row = byName.get(request.election)
@@ -199,7 +195,7 @@ export class Leases {
       alone: async (request, signal) => {
         const ttlMs = kind.ttlMs(request)
         const values = [...kind.values(request), lockMs(ttlMs)]
-        const [row] = await this.#ask(patient, verb, waiting[verb], values, ttlMs, signal)
+        const [row] = await ask(patient, waiting, values, ttlMs, signal)
         const answer = row ? kind.answer(row, request) : kind.none
         if (answer === undefined) throw foreignRow(store, request.election)
         return answer
@@ -218,6 +214,20 @@ export class Leases {
       atOnce: 1,
       splits: isAboutData,
     })
+  }
+
+  /** Ask together with others. Whoever gives up may have waited behind somebody who can wait for much longer. */
+  async #gather<Request extends { readonly election: string; readonly ttlMs?: number }, A extends Definite>(
+    coalescer: Coalescer<Request, A>,
+    request: Request,
+    signal: AbortSignal,
+  ): Promise<A> {
+    try {
+      return await coalescer.ask(request, signal)
+    } catch (thrown) {
+      if (signal.aborted) this.#parts.swift.doubt(silence(request.ttlMs ?? this.#ttlMs))
+      throw thrown
+    }
   }
 
   #judge(row: Row, claim: Claim): Answer | undefined {
@@ -257,12 +267,4 @@ export class Leases {
 
 function onStandby(store: string, verb: string): TenureError {
   return new TenureError('store-unfit', `${store}: ${verb} was answered by a standby. Connect to the primary`)
-}
-
-function share(ttlMs: number, parts: number): number {
-  return Math.max(1, Math.floor(ttlMs / parts))
-}
-
-function limit(ttlMs: number): number {
-  return Math.max(LEAST_LIMIT_MS, share(ttlMs, LIMIT_SHARE))
 }

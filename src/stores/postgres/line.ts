@@ -9,6 +9,7 @@
 import type { Clock } from '../../clock.ts'
 import { TenureError } from '../../errors.ts'
 import { isAboutData, storeError } from './failures.ts'
+import { Pace } from './pace.ts'
 import type { Driver, Session } from './session.ts'
 
 export interface LineParts {
@@ -50,10 +51,14 @@ export class Line {
   #opening: AbortController | undefined
   /** Gives up the call that the session is busy with. */
   #busy: ((error: TenureError) => void) | undefined
+  /** Since when, by the monotonic clock. */
+  #busySince = 0
+  readonly #pace: Pace
   #cancelLinger: (() => void) | undefined
 
   constructor(parts: LineParts) {
     this.#parts = parts
+    this.#pace = new Pace(parts.clock)
   }
 
   /** The session there is now, if any. */
@@ -86,6 +91,24 @@ export class Line {
       signal.addEventListener('abort', aborted, { once: true })
       this.#waiting.push(waiting)
       this.#next()
+    })
+  }
+
+  /**
+   * Somebody gave up who cannot afford `affordableMs` without an answer. A session that has been silent for longer, and
+   * for longer than this server takes at times, is given up, however patient its own call is: those who wait behind it
+   * need another one much sooner.
+   */
+  doubt(affordableMs: number): void {
+    const { clock } = this.#parts
+    const busy = this.#busy
+    const silentMs = clock.mono() - this.#busySince
+    if (!busy || silentMs < Math.max(affordableMs, this.#pace.bearableMs)) return
+    // An answer that has arrived is seen first.
+    clock.afterPending(() => {
+      if (this.#busy !== busy) return
+      this.#pace.note(silentMs)
+      busy(this.#error('connection', new Error(`no answer within ${Math.round(silentMs)} ms, and others cannot wait`)))
     })
   }
 
@@ -170,6 +193,7 @@ export class Line {
         cancel()
         signal.removeEventListener('abort', aborted)
       }
+      const answered = () => this.#pace.note(this.#parts.clock.mono() - this.#busySince)
       // With a statement in the air nobody knows what the next answer belongs to: the session is not used again.
       const giveUp = (error: TenureError) => {
         over()
@@ -181,10 +205,12 @@ export class Line {
       const cancel = this.#parts.clock.timer(limitMs, late, false)
       signal.addEventListener('abort', aborted, { once: true })
       this.#busy = giveUp
+      this.#busySince = this.#parts.clock.mono()
       job(session).then(
         (answer) => {
           if (this.#busy !== giveUp) return
           over()
+          answered()
           resolve(answer)
           this.#next()
         },
@@ -192,6 +218,7 @@ export class Line {
           if (this.#busy !== giveUp) return
           if (!isAboutData(thrown)) return giveUp(this.#error(verb, thrown))
           over()
+          answered()
           reject(this.#error(verb, thrown))
           this.#next()
         },

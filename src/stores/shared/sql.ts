@@ -149,6 +149,8 @@ export interface LeaseStatements {
   readonly renew: Statement
   /** Takes name, holder; and how long to wait. Gives the names whose row was reached, theirs or not. */
   readonly release: Statement
+  /** As `release`, and nobody is told: for where the server refuses to tell, which would take the release back. */
+  readonly releaseQuietly: Statement
 }
 
 /** The statements of Postgres, for one request or many. */
@@ -194,14 +196,20 @@ UPDATE tenure_lease l SET ttl_ms = m.ttl, expires_at = ${d.now} + ${d.millis('m.
 WHERE l.name = m.name AND l.expires_at > ${d.now} RETURNING l.name, ${text('m.ttl')}`
 
   // By name, not by holder: it waits for a bid of this holder that is still under way. Only a release tells others.
-  const release = `WITH m AS (
+  const release = (told: string) => `WITH m AS (
   SELECT l.name, l.holder = b.holder AND l.expires_at > ${d.never} AS mine FROM ${freed} JOIN tenure_lease l ON l.name = b.name
   WHERE ${patiently('$3')} ORDER BY l.name ${lock}
 ),
 freed AS (UPDATE tenure_lease l SET expires_at = ${d.never} FROM m WHERE l.name = m.name AND m.mine RETURNING l.name)
-SELECT m.name, (SELECT ${text("pg_notify('tenure_release', freed.name)")} FROM freed WHERE freed.name = m.name) FROM m`
+SELECT m.name${told} FROM m`
+  const telling = `, (SELECT ${text("pg_notify('tenure_release', freed.name)")} FROM freed WHERE freed.name = m.name)`
 
-  return { acquire: named('acquire', acquire), renew: named('renew', renew), release: named('release', release) }
+  return {
+    acquire: named('acquire', acquire),
+    renew: named('renew', renew),
+    release: named('release', release(telling)),
+    releaseQuietly: named('release_quietly', release('')),
+  }
 }
 
 /** Takes an array of names. Gives each, whether the server only follows another, and its lease if there is one. */

@@ -8,7 +8,9 @@ import { startProxy } from '../../harness/proxy.ts'
 import { until } from '../../harness/server.ts'
 import { inTheAir } from '../../in-the-air.ts'
 import { type Bench, bidFor, clientAt, fresh, waits } from './bench.ts'
+import { refusalChecks } from './refusal-checks.ts'
 import { schemaChecks } from './schema-checks.ts'
+import { silenceChecks } from './silence-checks.ts'
 
 export type Make = (pool: Pool, options?: PostgresOptions) => PostgresStore
 
@@ -268,6 +270,8 @@ export function checksWithin(boundMs: number): readonly Check[] {
         await until('no connection is left', () => pool.totalCount === 0, boundMs)
       },
     },
+    ...refusalChecks(boundMs),
+    ...silenceChecks(boundMs),
     ...schemaChecks(boundMs),
   ]
 }

@@ -8,7 +8,9 @@ import { checksWithin, type Make } from './checks.ts'
 
 const sql = 'src/stores/shared/sql.ts'
 const leases = 'src/stores/postgres/leases.ts'
+const failures = 'src/stores/postgres/failures.ts'
 const line = 'src/stores/postgres/line.ts'
+const pace = 'src/stores/postgres/pace.ts'
 const pool = 'src/stores/postgres/pg-pool.ts'
 const schema = 'src/stores/postgres/schema.ts'
 
@@ -169,6 +171,76 @@ const faults: readonly (Change & { readonly fault: string; readonly check: strin
     find: 'if (!this.any) this.#parts.line.relax()',
     replace: '',
     check: 'nothing is left when nothing stands',
+  },
+  {
+    fault: 'a call that waited in vain says nothing',
+    file: leases,
+    find: 'if (signal.aborted) this.#parts.swift.doubt',
+    replace: 'if (!signal) this.#parts.swift.doubt',
+    check: 'a patient call on a silent connection holds up nobody',
+  },
+  {
+    fault: 'the busy call alone decides how long its session may be silent',
+    file: line,
+    find: 'if (this.#busy !== busy) return',
+    replace: 'if (this.#busy) return',
+    check: 'a patient call on a silent connection holds up nobody',
+  },
+  {
+    fault: 'a session is given up although its answer has arrived',
+    file: line,
+    find: 'clock.afterPending(() => {',
+    replace: 'queueMicrotask(() => {',
+    check: 'an answer that came while the loop was blocked is seen before its session is given up',
+  },
+  {
+    fault: 'what was cut short is not remembered',
+    file: line,
+    find: 'this.#pace.note(silentMs)',
+    replace: '',
+    check: 'a call that takes its time is answered, although others cannot wait for it',
+  },
+  {
+    fault: 'a server may be as slow as the most hasty can afford',
+    file: pace,
+    find: ': 2 * this.#slowestMs',
+    replace: ': 0',
+    check: 'a call that takes its time is answered, although others cannot wait for it',
+  },
+  {
+    fault: 'a refusal of one row is taken for one of all',
+    file: failures,
+    find: '/^(08|0A|',
+    replace: '/^(42|08|0A|',
+    check: 'a policy that refuses one row refuses nobody else',
+  },
+  {
+    fault: 'a trigger may fail in a few ways only',
+    file: failures,
+    find: 'state !== undefined && !ofConnection.test(state)',
+    replace: "/^(21|22|23|40|54|55|P0|42501)/.test(state ?? '')",
+    check: 'a trigger that refuses one row refuses nobody else',
+  },
+  {
+    fault: 'a release that cannot be told is none',
+    file: leases,
+    find: "      quietly: 'releaseQuietly',\n",
+    replace: '',
+    check: 'a release that cannot be told is a release',
+  },
+  {
+    fault: 'a full queue is not known',
+    file: failures,
+    find: "'54000', ",
+    replace: '',
+    check: 'a release that cannot be told is a release',
+  },
+  {
+    fault: 'nobody is told, whether the server can or not',
+    file: leases,
+    find: "verb('release', {",
+    replace: "verb('releaseQuietly', {",
+    check: 'a watch is armed again on another connection',
   },
   {
     fault: 'the type that comes with a table is not known for it',

@@ -2,7 +2,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { Candidate, type LeaseStore, type TenureError } from '../../../src/index.ts'
 import { startProxy, type TcpProxy } from '../../harness/proxy.ts'
 import { until } from '../../harness/server.ts'
-import { available, Bench, fresh } from './bench.ts'
+import { inTheAir } from '../../in-the-air.ts'
+import { available, Bench, bidFor, calm, fresh } from './bench.ts'
 
 const ttlMs = 8000
 
@@ -58,6 +59,19 @@ describe.skipIf(!available)('links and servers that fail', () => {
     proxy.halfOpen()
     await leader.stays()
     expect(leader.troubles.map(({ code }) => code)).toContain('store-unreachable')
+  })
+
+  test('a link that is silent under the call of a patient neighbour costs a connection, not the tenure', async () => {
+    const store = await through()
+    const leader = await new Watched(store, fresh()).leads()
+    const patient = bidFor(fresh(), { ttlMs: 600_000 })
+    await store.acquire(patient, calm())
+    const held = proxy.hold(patient.election)
+    const stuck = inTheAir(store.renew(patient, new AbortController().signal))
+    await held.caught
+    await leader.stays()
+    await expect(stuck).rejects.toMatchObject({ code: 'store-unreachable', message: /others cannot wait/ })
+    expect(await store.renew(patient, calm())).toBe(patient.ttlMs)
   })
 
   test('a link that is cut costs a connection, not the tenure', async () => {

@@ -1,11 +1,14 @@
 /** D5: what others have tied to a row costs nobody a lease: a foreign key in use, a constraint that one bid breaks. */
 
 import { afterEach, describe, expect, test } from 'vitest'
+import { Candidate } from '../../../src/index.ts'
 import type { LeaseStore } from '../../../src/store.ts'
 import { type PgPool, postgres } from '../../../src/stores/postgres.ts'
 import { plant } from '../../harness/plant.ts'
+import { until } from '../../harness/server.ts'
 import { storeOf } from '../postgres-advisory/bench.ts'
 import { available, Bench, bidFor, calm, clientAt, fresh } from './bench.ts'
+import { REFUSED, refused } from './refusal-checks.ts'
 
 describe.skipIf(!available)('what others have tied to a row', { timeout: 90_000 }, () => {
   const bench = Bench.use()
@@ -52,6 +55,35 @@ describe.skipIf(!available)('what others have tied to a row', { timeout: 90_000 
     const outcomes = await Promise.allSettled(bids.map((bid) => store.acquire(bid, calm())))
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', ...bids.slice(1).map(() => 'fulfilled')])
     expect(await Promise.all(bids.slice(1).map((bid) => store.renew(bid, calm())))).toEqual(bids.slice(1).map(({ ttlMs }) => ttlMs))
+  })
+
+  test('a policy that refuses one election lets its neighbours stand, and their watches live', async () => {
+    const pool = await refused(bench, 'standing', 'policy')
+    const store = postgres(pool)
+    bench.ends(() => store.close())
+    let lost = false
+    const watching = new AbortController()
+    const watch = store
+      .watch(fresh(), () => {}, watching.signal)
+      .catch(() => {
+        lost = true
+      })
+    const candidates = [REFUSED, fresh(), fresh()].map((election) => new Candidate({ store, election, ttlMs: 20_000, renewMs: 500 }))
+    bench.ends(() => Promise.all(candidates.map((candidate) => candidate.stop())))
+    const renewals = new Map(candidates.map((candidate) => [candidate, 0]))
+    for (const candidate of candidates) {
+      candidate.on('trouble', () => {})
+      candidate.on('renewed', () => void renewals.set(candidate, (renewals.get(candidate) ?? 0) + 1))
+    }
+    const starts = await Promise.allSettled(candidates.map((candidate) => candidate.start()))
+    expect(starts.map(({ status }) => status)).toEqual(['rejected', 'fulfilled', 'fulfilled'])
+    expect(starts[0]).toMatchObject({ reason: { code: 'store-denied', message: /policies and triggers/ } })
+    const [, ...neighbours] = candidates
+    await until('they are renewed', () => neighbours.every((each) => (renewals.get(each) ?? 0) >= 2))
+    expect(neighbours.every((each) => each.isLeader)).toBe(true)
+    watching.abort()
+    await watch
+    expect(lost).toBe(false)
   })
 
   async function database(name: string): Promise<string> {
