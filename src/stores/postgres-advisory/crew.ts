@@ -10,8 +10,10 @@ import type { Author } from '../../store.ts'
 import { checkServer } from '../postgres/schema.ts'
 import type { Driver, Session } from '../postgres/session.ts'
 import { bounded } from '../shared/bounded.ts'
-import { Keeper, pooled } from './keeper.ts'
+import { pooled } from './bids.ts'
+import { Keeper } from './keeper.ts'
 import { prepare } from './terms.ts'
+import type { Ttls } from './ttls.ts'
 import { Wire } from './wire.ts'
 
 export interface CrewParts {
@@ -19,8 +21,8 @@ export interface CrewParts {
   readonly driver: Driver
   readonly clock: Clock
   readonly raw: string | null
-  /** The longest ttl of all that stands, in milliseconds. */
-  wantedMs(): number
+  /** Of all that stands. */
+  readonly ttls: Ttls
   /** Whether the session that hears is needed although nothing is asked of it. */
   needed(): boolean
   /** The session that hears is another from now on, or none. */
@@ -71,7 +73,7 @@ export class Crew {
 
   /** How long an answer may take before its session is doubted, in milliseconds. */
   get lateMs(): number {
-    return Math.max(LEAST_LATE_MS, Math.floor(this.#parts.wantedMs() / LATE_SHARE))
+    return Math.max(LEAST_LATE_MS, Math.floor(this.#parts.ttls.most / LATE_SHARE))
   }
 
   /** The elections that are held in this process. */
@@ -219,7 +221,7 @@ export class Crew {
       const changed = () => keeper && this.#tidy(keeper)
       wire = new Wire(session, { store, clock, lateMs: () => this.lateMs, changed })
       const made = new Keeper(wire, pid, { ...this.#parts, changed })
-      await wire.settle(this.#parts.wantedMs(), false)
+      await wire.settle(this.#parts.ttls.most, false)
       signal.throwIfAborted()
       if (gone !== undefined) throw gone
       keeper = made

@@ -15,9 +15,8 @@ import { Coalescer } from '../shared/coalesce.ts'
 import { checkMemo } from '../shared/memo.ts'
 import { recallStatement } from '../shared/sql.ts'
 import { foreignRow, standingOf } from './answers.ts'
+import type { Outcome } from './bids.ts'
 import { Crew } from './crew.ts'
-import type { Held } from './held.ts'
-import type { Outcome } from './keeper.ts'
 import { listStatement, readStatement } from './statements.ts'
 import { Ttls } from './ttls.ts'
 import { Waiter } from './waiter.ts'
@@ -60,7 +59,7 @@ export class Locks {
     const { clock, store } = parts
     this.#crew = new Crew({
       ...parts,
-      wantedMs: () => this.#ttls.most,
+      ttls: this.#ttls,
       needed: () => this.#watching.size > 0,
       deaf: (error) => this.#watches.lost(error),
       lost: (elections) => {
@@ -102,18 +101,12 @@ export class Locks {
       this.#serve(bid.election)
       checkText(this.#parts.store, 'the id of the candidate', bid.candidate)
       checkText(this.#parts.store, 'the advert', bid.advert)
-      if (this.#ttls.set(bid.election, bid.ttlMs)) this.#waiter.heed()
-      for (let look = 1; ; look++) {
-        const outcome = await this.#bid(bid, signal)
-        if ('won' in outcome) {
-          this.#waiter.settled(bid.election)
-          return this.#leaseOf(bid, outcome.won)
-        }
-        if (!outcome.refused.unsettled || look >= LOOKS) {
-          this.#waiter.wants(bid.election)
-          return outcome.refused.lease
-        }
-        await this.#pause(signal)
+      this.#ttls.enter(bid.election)
+      try {
+        if (this.#ttls.set(bid.election, bid.ttlMs)) this.#waiter.heed()
+        return await this.#acquire(bid, signal)
+      } finally {
+        this.#ttls.leave(bid.election)
       }
     })
   }
@@ -132,7 +125,6 @@ export class Locks {
       const gone = keeper?.wire.over
       await (keeper && !gone ? keeper : await this.#crew.main(signal)).release(hold, signal)
       if (gone) keeper?.drop(hold)
-      if (!this.#watching.has(hold.election)) this.#ttls.delete(hold.election)
     })
   }
 
@@ -175,6 +167,7 @@ export class Locks {
   async watch(election: string, changed: () => void, signal: AbortSignal): Promise<void> {
     checkText(this.#parts.store, 'the election', election)
     this.#serve(election)
+    this.#ttls.enter(election)
     this.#watching.set(election, (this.#watching.get(election) ?? 0) + 1)
     this.#waiter.heed()
     try {
@@ -186,6 +179,7 @@ export class Locks {
         this.#watching.delete(election)
         this.#waiter.unwatched(election)
       }
+      this.#ttls.leave(election)
       this.#crew.relax()
     }
   }
@@ -194,6 +188,21 @@ export class Locks {
     this.#watches.close()
     this.#waiter.close()
     this.#crew.close()
+  }
+
+  async #acquire(bid: Bid, signal: AbortSignal): Promise<Lease | undefined> {
+    for (let look = 1; ; look++) {
+      const outcome = await this.#bid(bid, signal)
+      if ('won' in outcome) {
+        this.#waiter.settled(bid.election)
+        return outcome.won.lease(this.#parts.clock.mono())
+      }
+      if (!outcome.refused.unsettled || look >= LOOKS) {
+        this.#waiter.wants(bid.election)
+        return outcome.refused.lease
+      }
+      await this.#pause(signal)
+    }
   }
 
   async #bid(bid: Bid, signal: AbortSignal): Promise<Outcome> {
@@ -205,12 +214,6 @@ export class Locks {
     // Whatever becomes of the caller, the lock is held, or given back.
     const claimed = offered.claim(bid).finally(() => this.#crew.letGo(offered))
     return bounded(signal, claimed)
-  }
-
-  /** What is left is known here, for the hold is ours. */
-  #leaseOf({ candidate, advert }: Bid, { holder, fencingToken, lapsesAt }: Held): Lease {
-    const remainingMs = Math.max(0, Math.floor(lapsesAt - this.#parts.clock.mono()))
-    return { holder, candidate, advert, fencingToken, remainingMs }
   }
 
   async #read(requests: readonly { readonly election: string }[], signal: AbortSignal): Promise<readonly (Answer | undefined)[]> {

@@ -28,9 +28,6 @@ const locks = `locks AS MATERIALIZED (
 /** This session's part of `holder`. */
 const here = `(pg_backend_pid() || '/')`
 
-/** Whether the row `l` tells of somebody who has, or had, the lock through this process. */
-const isHere = (l: string) => `starts_with(${l}.holder, ${here})`
-
 const holderIn = (l: string) => `substr(${l}.holder, strpos(${l}.holder, '/') + 1)`
 
 const stands = (l: string) => `${l}.expires_at > ${d.never}`
@@ -59,9 +56,10 @@ function told(lock: string, l: string): string {
 const activity = (lock: string) => `LEFT JOIN LATERAL pg_stat_get_activity(${lock}.pid) AS activity ON ${lock}.pid IS NOT NULL`
 
 /**
- * Bid. Takes names, holders, candidates, adverts and ttls, the raw key, and the process id this session is known by.
- * Gives name, verdict and token of each, and what is told. The verdicts: `won`; `ours`, won before; `over`, this holder
- * has been here and is done; `held`; `again`, ask alone; `elsewhere`, the statement went to another session.
+ * Bid. Takes names, holders, candidates, adverts and ttls, the raw key, the process id this session is known by, and
+ * whether a lock that this session has is nobody's yet. Only who asks knows that: the row can be gone, or be that of a
+ * session which had the same process id. Gives name, verdict and token of each, and what is told. The verdicts: `won`;
+ * `over`, this holder has been here; `held`; `again`, ask alone; `elsewhere`, the statement went to another session.
  */
 export function bidStatement(patience: 'waits' | 'passes'): Statement {
   const skip = patience === 'passes' ? ' SKIP LOCKED' : ''
@@ -75,8 +73,8 @@ got AS MATERIALIZED (
   SELECT b.*, CASE
     WHEN pg_backend_pid() <> $7::integer OR pg_is_in_recovery() THEN 'elsewhere'
     WHEN s.format <> ${FORMAT} THEN 'foreign'
-    WHEN ${holderIn('s')} = b.holder THEN CASE WHEN s.holder = b.mark AND ${stands('s')} AND k.mine THEN 'ours' ELSE 'over' END
-    WHEN k.mine THEN CASE WHEN ${isHere('s')} AND ${stands('s')} THEN 'held' ELSE 'taken' END
+    WHEN ${holderIn('s')} = b.holder THEN 'over'
+    WHEN k.mine THEN CASE WHEN $8::boolean THEN 'taken' ELSE 'held' END
     WHEN k.id IS NOT NULL THEN 'held'
     WHEN pg_try_advisory_lock(b.id) THEN 'taken'
     ELSE 'held' END AS verdict
@@ -123,34 +121,31 @@ LEFT JOIN locks k ON k.id = ${lockOf('b.name', '$3')} LEFT JOIN tenure_lease l O
 }
 
 /**
- * Give back. Takes names and holders, and the raw key. Marks the row of exactly that holder, whichever session it has,
- * and frees the lock if it is this session's and no other holder's. Need not be on disk: a crash frees the lock, too.
+ * Give back. Takes names, holders, whether a lock of this session would be theirs or nobody's, and the raw key. Marks the
+ * row of exactly that holder, whichever session it has, and frees the lock. Need not be on disk: a crash frees it, too.
  */
-export const freeStatement: Statement = freeing(
-  'tenure_advisory_free',
-  (where) => `UPDATE tenure_lease l SET expires_at = ${d.never} ${where}`,
-)
+export const freeStatement = freeing('free', (where) => `UPDATE tenure_lease l SET expires_at = ${d.never} ${where}`, 'aloud')
 
 /** The same without the row, where that cannot be had. */
-export const unlockStatement: Statement = freeing('tenure_advisory_unlock', () => '')
+export const unlockStatement = freeing('unlock', () => '', 'aloud')
 
-function freeing(name: string, clear: (where: string) => string): Statement {
+/** The lock and nothing else, where nobody can be told: a full queue of notices must not keep it. */
+export const dropStatement = freeing('drop', () => '', 'quietly')
+
+function freeing(name: string, clear: (where: string) => string, how: 'aloud' | 'quietly'): Statement {
   const cleared = clear(`FROM b WHERE l.name = b.name AND ${holderIn('l')} = b.holder AND l.format = ${FORMAT} AND ${stands('l')}
     AND set_config('synchronous_commit', 'off', true) IS NOT NULL RETURNING l.name`)
+  const notice = "CASE WHEN cleared.name IS NOT NULL OR (k.mine AND b.frees) THEN pg_notify('tenure_release', b.name)::text END"
   const text = `WITH b AS MATERIALIZED (
-  SELECT u.*, ${lockOf('u.name', '$3')} AS id FROM unnest($1::text[], $2::text[]) AS u(name, holder)
+  SELECT u.*, ${lockOf('u.name', '$4')} AS id FROM unnest($1::text[], $2::text[], $3::boolean[]) AS u(name, holder, frees)
 ),
 ${locks},
-others AS MATERIALIZED (
-  SELECT l.name FROM b JOIN tenure_lease l ON l.name = b.name
-  WHERE l.format = ${FORMAT} AND ${stands('l')} AND ${isHere('l')} AND l.holder <> ${here} || b.holder
-),
 cleared AS (${cleared || 'SELECT name FROM b WHERE false'})
 SELECT b.name,
-  CASE WHEN k.mine AND others.name IS NULL THEN pg_advisory_unlock(b.id)::text END,
-  CASE WHEN cleared.name IS NOT NULL OR k.mine THEN pg_notify('tenure_release', b.name)::text END
-FROM b LEFT JOIN cleared ON cleared.name = b.name LEFT JOIN locks k ON k.id = b.id LEFT JOIN others ON others.name = b.name`
-  return { name, text }
+  CASE WHEN k.mine AND b.frees THEN pg_advisory_unlock(b.id)::text END,
+  ${how === 'aloud' ? notice : 'NULL'}
+FROM b LEFT JOIN cleared ON cleared.name = b.name LEFT JOIN locks k ON k.id = b.id`
+  return { name: `tenure_advisory_${name}`, text }
 }
 
 /** Takes names, and the raw key. Gives the name of each and what is told. */

@@ -1,48 +1,66 @@
-/** The ttl that each election was last bid for with, and the least and the most of them, known without a look at all. */
+/**
+ * The ttl that each election was last bid for with, for as long as anything stands here: a bid, a hold, a watch. The least
+ * and the most of them are asked for with every statement, and so must cost nothing however many there are.
+ */
 
 /** Where no bid has told: the ttl that candidates of this store have by default. */
 export const USUAL_TTL_MS = 15_000
 
+interface Entry {
+  /** How much stands here of this election. */
+  standing: number
+  ttlMs: number | undefined
+}
+
 export class Ttls {
-  readonly #ttls = new Map<string, number>()
-  /** Known until one of them goes. */
-  #extent: { least: number; most: number } | undefined
+  readonly #entries = new Map<string, Entry>()
+  /** How many elections have each ttl: mostly there are very few of them. */
+  readonly #counts = new Map<number, number>()
 
   get(election: string): number {
-    return this.#ttls.get(election) ?? USUAL_TTL_MS
+    return this.#entries.get(election)?.ttlMs ?? USUAL_TTL_MS
   }
 
-  /** Returns whether that is new. */
+  /** Something of this election stands from now on, until it leaves. Its ttl counts where no bid has told. */
+  enter(election: string, ttlMs?: number): void {
+    const entry = this.#entries.get(election)
+    if (entry) entry.standing += 1
+    else this.#entries.set(election, { standing: 1, ttlMs: undefined })
+    if (ttlMs !== undefined && entry?.ttlMs === undefined) this.set(election, ttlMs)
+  }
+
+  /** What has entered leaves; the ttl is forgotten when nothing stands any more. */
+  leave(election: string): void {
+    const entry = this.#entries.get(election)
+    if (!entry) return
+    entry.standing -= 1
+    if (entry.standing > 0) return
+    this.#entries.delete(election)
+    this.#count(entry.ttlMs, -1)
+  }
+
+  /** A bid for what stands. Returns whether that is new. */
   set(election: string, ttlMs: number): boolean {
-    const before = this.#ttls.get(election)
-    if (before === ttlMs) return false
-    if (before !== undefined) this.#extent = undefined
-    this.#ttls.set(election, ttlMs)
-    if (this.#extent) this.#extent = { least: Math.min(this.#extent.least, ttlMs), most: Math.max(this.#extent.most, ttlMs) }
+    const entry = this.#entries.get(election)
+    if (!entry || entry.ttlMs === ttlMs) return false
+    this.#count(entry.ttlMs, -1)
+    this.#count(ttlMs, 1)
+    entry.ttlMs = ttlMs
     return true
   }
 
-  delete(election: string): void {
-    if (this.#ttls.delete(election)) this.#extent = undefined
-  }
-
   get least(): number {
-    return this.#known().least
+    return this.#counts.size === 0 ? USUAL_TTL_MS : Math.min(...this.#counts.keys())
   }
 
   get most(): number {
-    return this.#known().most
+    return this.#counts.size === 0 ? USUAL_TTL_MS : Math.max(...this.#counts.keys())
   }
 
-  #known(): { least: number; most: number } {
-    if (this.#extent) return this.#extent
-    if (this.#ttls.size === 0) return { least: USUAL_TTL_MS, most: USUAL_TTL_MS }
-    const extent = { least: Number.POSITIVE_INFINITY, most: 0 }
-    for (const ttlMs of this.#ttls.values()) {
-      extent.least = Math.min(extent.least, ttlMs)
-      extent.most = Math.max(extent.most, ttlMs)
-    }
-    this.#extent = extent
-    return extent
+  #count(ttlMs: number | undefined, by: 1 | -1): void {
+    if (ttlMs === undefined) return
+    const count = (this.#counts.get(ttlMs) ?? 0) + by
+    if (count > 0) this.#counts.set(ttlMs, count)
+    else this.#counts.delete(ttlMs)
   }
 }

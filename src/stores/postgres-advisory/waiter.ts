@@ -153,6 +153,7 @@ export class Waiter {
     try {
       const keeper = await this.#session()
       if (!keeper) return false
+      await keeper.fit()
       await keeper.wire.ask(aimStatement, [election, raw, String(retryMs)])
       if (!this.#wanted.has(election)) return true
       this.#blockedFor = election

@@ -9,6 +9,7 @@ import { checksWithin, type Make } from './checks.ts'
 const folder = 'src/stores/postgres-advisory'
 const sql = `${folder}/statements.ts`
 const keeper = `${folder}/keeper.ts`
+const bids = `${folder}/bids.ts`
 const crew = `${folder}/crew.ts`
 const terms = `${folder}/terms.ts`
 const waiter = `${folder}/waiter.ts`
@@ -20,22 +21,22 @@ const faults: readonly (Change & { readonly fault: string; readonly check: strin
   {
     fault: 'a lock of this session is taken over from a neighbour',
     file: sql,
-    find: "WHEN k.mine THEN CASE WHEN ${isHere('s')} AND ${stands('s')} THEN 'held' ELSE 'taken' END",
+    find: "WHEN k.mine THEN CASE WHEN $8::boolean THEN 'taken' ELSE 'held' END",
     replace: "WHEN k.mine THEN 'taken'",
     check: ALONE,
   },
   {
     fault: 'the lock is taken without a look: it stacks',
     file: sql,
-    find: "    WHEN k.mine THEN CASE WHEN ${isHere('s')} AND ${stands('s')} THEN 'held' ELSE 'taken' END\n    WHEN k.id IS NOT NULL THEN 'held'\n",
+    find: "    WHEN k.mine THEN CASE WHEN $8::boolean THEN 'taken' ELSE 'held' END\n    WHEN k.id IS NOT NULL THEN 'held'\n",
     replace: '',
     check: ALONE,
   },
   {
     fault: 'a bid that is repeated is another bid',
-    file: sql,
-    find: "THEN CASE WHEN s.holder = b.mark AND ${stands('s')} AND k.mine THEN 'ours' ELSE 'over' END",
-    replace: "THEN 'over'",
+    file: bids,
+    find: 'if (owner && owner.bid.holder === bid.holder) return this.#own(bid)',
+    replace: '',
     check: ALONE,
   },
   {
@@ -48,7 +49,7 @@ const faults: readonly (Change & { readonly fault: string; readonly check: strin
   {
     fault: 'a release does not look whose lock it is',
     file: sql,
-    find: 'CASE WHEN k.mine AND others.name IS NULL THEN',
+    find: 'CASE WHEN k.mine AND b.frees THEN',
     replace: 'CASE WHEN k.mine THEN',
     check: 'the release of a previous holder frees nothing',
   },
@@ -103,8 +104,8 @@ const faults: readonly (Change & { readonly fault: string; readonly check: strin
   },
   {
     fault: 'a bid is granted its ttl, however patient the server',
-    file: keeper,
-    find: 'sentAt + Math.min(bid.ttlMs, this.wire.patienceMs))',
+    file: bids,
+    find: 'sentAt + Math.min(bid.ttlMs, wire.patienceMs))',
     replace: 'sentAt + bid.ttlMs)',
     check: 'no more is granted than the server is patient',
   },
@@ -117,9 +118,9 @@ const faults: readonly (Change & { readonly fault: string; readonly check: strin
   },
   {
     fault: 'a bid is counted from its answer',
-    file: keeper,
-    find: 'return { won: this.#hold(bid, Number(token), sentAt) }',
-    replace: 'return { won: this.#hold(bid, Number(token), this.#parts.clock.mono()) }',
+    file: bids,
+    find: 'this.#hold(bid, Number(token), sentAt)',
+    replace: 'this.#hold(bid, Number(token), clock.mono())',
     check: 'what is left counts from when the statement left',
   },
   {
@@ -132,22 +133,22 @@ const faults: readonly (Change & { readonly fault: string; readonly check: strin
   {
     fault: 'what has lapsed is left to the session',
     file: keeper,
-    find: 'void this.#giveBack(lapsed)',
+    find: 'void this.#giveBack(lapsed.map(({ bid }) => bid))',
     replace: 'void lapsed',
     check: 'what is not renewed lapses although its neighbours are',
   },
   {
     fault: 'the lock of a failed mint is kept',
-    file: keeper,
-    find: 'if (isRefusal(thrown)) await this.#giveBack(',
+    file: bids,
+    find: 'if (isRefusal(thrown)) await giveBack(',
     replace: 'if (isRefusal(thrown)) void (',
     check: 'a mint that fails leaves no lock',
   },
   {
     fault: 'a release that cannot have its row frees nothing',
     file: keeper,
-    find: '      await this.wire.ask(unlockStatement, values)',
-    replace: '      void unlockStatement',
+    find: 'const FREEING = [freeStatement, unlockStatement, dropStatement]',
+    replace: 'const FREEING = [freeStatement]',
     check: 'a release that cannot have its row frees the lock',
   },
   {
