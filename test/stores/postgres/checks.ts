@@ -135,12 +135,17 @@ export function checksWithin(boundMs: number): readonly Check[] {
         await store.acquire(bid, soon())
         await set(bench, bid.election, "holder = 'before'")
         const operator = await clientAt(bench.server.port)
-        await operator.query('BEGIN')
-        await operator.query('UPDATE tenure_lease SET holder = $2 WHERE name = $1', [bid.election, bid.holder])
-        const release = inTheAir(store.release(bid, soon()))
-        await waits(bench, boundMs)
-        await operator.query('COMMIT')
-        await operator.end()
+        let release: Promise<void>
+        try {
+          await operator.query('BEGIN')
+          await operator.query('UPDATE tenure_lease SET holder = $2 WHERE name = $1', [bid.election, bid.holder])
+          release = inTheAir(store.release(bid, soon()))
+          await waits(bench, boundMs)
+          await operator.query('COMMIT')
+        } finally {
+          // Where a fault is planted nobody waits; the table must not stay locked for the checks that follow.
+          await operator.end()
+        }
         await release
         equal(await store.read(bid.election, soon()), undefined)
       },
