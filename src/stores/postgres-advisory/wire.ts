@@ -163,8 +163,13 @@ export class Wire {
   }
 }
 
+/** What ends a session, however the language of the server names its severity: shutdowns, time-outs, logins. */
+const fatal = /^(08|28|3D|57P|53300|25P03|25P04)/
+
 /** Whether the server itself has refused a statement, and the session goes on. */
 export function isRefusal(thrown: unknown): boolean {
   const error = thrown instanceof TenureError ? thrown.cause : thrown
-  return sqlState(error) !== undefined && error instanceof Error && 'severity' in error && error.severity === 'ERROR'
+  const state = sqlState(error)
+  const isGrave = error instanceof Error && 'severity' in error && /^(FATAL|PANIC)$/.test(String(error.severity))
+  return state !== undefined && !isGrave && !fatal.test(state)
 }
