@@ -28,6 +28,14 @@ export async function startWatched(...options: string[]): Promise<Watched> {
   await until('the replica follows', () =>
     asked(replica.port, async (redis) => (await redis.info('replication')).includes('master_link_status:up')),
   )
+  // A replica that has just followed still rewrites its files, and confirms nothing meanwhile.
+  await until('the replica confirms', () =>
+    asked(primary.port, async (redis) => {
+      await redis.incr('confirmed')
+      return (await redis.wait(1, 50)) === 1
+    }),
+  )
+  await asked(primary.port, (redis) => redis.del('confirmed'))
   return { primary, replica, sentinel, close }
 }
 
