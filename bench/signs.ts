@@ -12,13 +12,13 @@ import { MeterProvider } from '@opentelemetry/sdk-metrics'
 import { build } from 'esbuild'
 import promClient from 'prom-client'
 import { systemClock } from '../src/clock.ts'
-import type { Call } from '../src/election.ts'
 import type { Envoy, EnvoyListener } from '../src/envoy.ts'
 import type { LeaseStore } from '../src/index.ts'
 import { opentelemetry } from '../src/metrics/opentelemetry.ts'
 import { prometheus } from '../src/metrics/prometheus.ts'
 import type { Settings } from '../src/options.ts'
 import { Trace } from '../src/signs.ts'
+import type { Call } from '../src/states.ts'
 
 const CALLS = 20_000
 const rounds = Number(process.argv[2] ?? 30)

@@ -4,7 +4,8 @@
  */
 
 import { type Clock, MAX_TIMER_MS, type Moment } from './clock.ts'
-import { type Effect, type Input, initialState, type State, step, wakeAt } from './election.ts'
+import { step, wakeAt } from './election.ts'
+import { type Effect, type Input, initialState, type State } from './states.ts'
 import type { Timing } from './timing.ts'
 
 /** A timer that fires later than this was held up, and so may be an answer. */

@@ -4,10 +4,10 @@
  * contract; an answer that makes no sense is no answer.
  */
 
-import type { Call, Input } from './election.ts'
 import { asStoreError, TenureError } from './errors.ts'
 import type { Settings } from './options.ts'
 import { type CallSign, Trace } from './signs.ts'
+import type { Call, Input } from './states.ts'
 import type { Bid, Lease } from './store.ts'
 
 export interface EnvoyListener {

@@ -3,8 +3,8 @@
  * what it throws, or rejects with, is reported and forgotten.
  */
 
-import type { TenureEnd } from './election.ts'
 import { badOption, type TenureError } from './errors.ts'
+import type { TenureEnd } from './states.ts'
 import type { Tenure } from './tenure.ts'
 
 /** Who leads, as far as this process knows. */

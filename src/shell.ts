@@ -3,7 +3,7 @@
  * of work. It may assume nothing at all of listeners and work, and must let neither stall nor end the election.
  */
 
-import { type Call, type Effect, type Input, isLeader, leaseLeftMs, type TenureEnd } from './election.ts'
+import { isLeader } from './election.ts'
 import { Engine, type EngineHost, isOut, isOverrun } from './engine.ts'
 import { Envoy, type EnvoyListener } from './envoy.ts'
 import { messageOf, TenureError } from './errors.ts'
@@ -12,6 +12,7 @@ import { Knowledge, seenOf, type Vacancy, type Word } from './knowledge.ts'
 import { checkKnown, type Settings, warn, whole } from './options.ts'
 import { type CallSign, type ChangeSign, type Sign, signChange, signTrouble, Trace } from './signs.ts'
 import { Standing } from './standing.ts'
+import { type Call, type Effect, type Input, leaseLeftMs, type TenureEnd } from './states.ts'
 import type { Lease } from './store.ts'
 import { type StepDownOptions, Tenure, type Throne } from './tenure.ts'
 import { backoffMs } from './timing.ts'

@@ -4,8 +4,8 @@
  * tracing channels. A subscriber only listens; with none, a call to the store costs one question more.
  */
 
-import type { TenureEnd } from './election.ts'
 import type { TenureError } from './errors.ts'
+import type { TenureEnd } from './states.ts'
 import type { Tenure } from './tenure.ts'
 
 /** Who gives a sign. */

@@ -4,8 +4,8 @@
  */
 
 import { type Clock, MAX_TIMER_MS } from './clock.ts'
-import type { TenureEnd } from './election.ts'
 import { TenureError } from './errors.ts'
+import type { TenureEnd } from './states.ts'
 
 /** What a tenure needs from the candidate that leads. */
 export interface Throne {

@@ -39,7 +39,7 @@ const names = (list: readonly Import[]) => list.map(({ from, to }) => `${from} -
 
 /** What a core module may use of the others, apart from types of store.ts and clock.ts. */
 const mayUse: Readonly<Record<string, readonly string[]>> = {
-  index: ['candidate', 'clock', 'election', 'errors', 'events', 'fence', 'lead', 'observer', 'options', 'signs', 'store', 'tenure'],
+  index: ['candidate', 'clock', 'errors', 'events', 'fence', 'lead', 'observer', 'options', 'signs', 'states', 'store', 'tenure'],
   lead: ['errors', 'options', 'shell', 'tenure'],
   candidate: ['events', 'options', 'shell', 'tenure'],
   shell: [
@@ -52,23 +52,25 @@ const mayUse: Readonly<Record<string, readonly string[]>> = {
     'options',
     'signs',
     'standing',
+    'states',
     'tenure',
     'timing',
     'troubles',
     'watch',
   ],
   observer: ['clock', 'errors', 'events', 'knowledge', 'options', 'timing', 'troubles', 'watch'],
-  engine: ['clock', 'election', 'timing'],
-  envoy: ['election', 'errors', 'options', 'signs'],
-  signs: ['election', 'errors', 'tenure'],
+  engine: ['clock', 'election', 'states', 'timing'],
+  envoy: ['errors', 'options', 'signs', 'states'],
+  signs: ['errors', 'states', 'tenure'],
   troubles: ['errors', 'options'],
   watch: ['errors'],
   standing: ['errors'],
   knowledge: ['events'],
-  events: ['election', 'errors', 'tenure'],
+  events: ['errors', 'states', 'tenure'],
   options: ['clock', 'errors', 'tenure', 'timing'],
-  tenure: ['clock', 'election', 'errors'],
-  election: ['timing'],
+  tenure: ['clock', 'errors', 'states'],
+  election: ['states', 'timing'],
+  states: ['timing'],
   timing: [],
   failover: ['failover/bus', 'failover/events', 'failover/failover', 'failover/settings', 'failover/status'],
   once: ['errors', 'lead', 'options', 'once/run', 'store', 'tenure'],
@@ -197,7 +199,7 @@ describe('what is written where', () => {
 
   test('files hold one idea: none above 350 lines, the median at about a hundred', () => {
     const lines = sources.map((file) => ({ file, lines: read(file).split('\n').length - 1 })).sort((a, b) => a.lines - b.lines)
-    expect(lines.filter((entry) => entry.lines > 350 && entry.file !== 'src/election.ts')).toEqual([])
+    expect(lines.filter((entry) => entry.lines > 350)).toEqual([])
     expect(lines[Math.floor(lines.length / 2)]?.lines).toBeLessThan(150)
   })
 

@@ -3,6 +3,7 @@
 import type { Mutant } from './list.ts'
 
 const election = 'src/election.ts'
+const states = 'src/states.ts'
 const timing = 'src/timing.ts'
 
 export const machineMutants: readonly Mutant[] = [
@@ -208,7 +209,7 @@ export const machineMutants: readonly Mutant[] = [
   },
   {
     name: 'numbers begin again after stop()',
-    file: election,
+    file: states,
     find: "return { role: 'idle', ...countersOf(state) }",
     replace: "return { role: 'idle', ...countersOf(state), attempts: 0, calls: 0 }",
   },

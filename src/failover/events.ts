@@ -1,7 +1,7 @@
 /** The events of a failover, and what they carry. */
 
-import type { TenureEnd } from '../election.ts'
 import type { TenureError } from '../errors.ts'
+import type { TenureEnd } from '../states.ts'
 
 /** Primary: the arbiter is held, and `onPromote` has resolved. Everything else is secondary. */
 export type Role = 'primary' | 'secondary'

@@ -5,11 +5,11 @@
  */
 
 import { Candidate } from '../candidate.ts'
-import type { TenureEnd } from '../election.ts'
 import { messageOf, TenureError } from '../errors.ts'
 import { Emitter, type EmitterOwner, type Listener, type Present } from '../events.ts'
 import type { Word } from '../knowledge.ts'
 import { warn } from '../options.ts'
+import type { TenureEnd } from '../states.ts'
 import type { StepDownOptions, Tenure } from '../tenure.ts'
 import { Troubles, type TroubleTeller } from '../troubles.ts'
 import { Duty, type DutyOwner } from './duty.ts'

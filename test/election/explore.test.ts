@@ -1,7 +1,8 @@
 /** The machine, visited in every state that it can reach in a small world. The shortest broken trail is the message. */
 
 import { describe, expect, test } from 'vitest'
-import { type Input, isLeader, step } from '../../src/election.ts'
+import { isLeader, step } from '../../src/election.ts'
+import type { Input } from '../../src/states.ts'
 import { explore } from './explore.ts'
 import { moves, type Rules, type World } from './model.ts'
 

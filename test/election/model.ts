@@ -4,7 +4,8 @@
  * a frozen process is just a path on which nobody wakes.
  */
 
-import { type Effect, type Input, initialState, isLeader, type State, type step, wakeAt } from '../../src/election.ts'
+import { isLeader, type step, wakeAt } from '../../src/election.ts'
+import { type Effect, type Input, initialState, type State } from '../../src/states.ts'
 import { believedMs, type Timing } from '../../src/timing.ts'
 
 type Call = Extract<Effect, { type: 'send' }>['call']
