@@ -9,7 +9,7 @@ import { checkUrl } from './check-url.ts'
 import { findingsOf, packageOf, poolOf } from './connect-postgres.ts'
 import type { Address, Connected } from './connected.ts'
 import { misconfigured } from './exit-codes.ts'
-import { cleaned } from './rehearsal.ts'
+import { cleaned, noting } from './rehearsal.ts'
 
 /** Four for the store, and one beside. */
 const CONNECTIONS = 5
@@ -64,16 +64,9 @@ function keyOf(text: string | undefined): bigint | undefined {
 async function rehearse<T>(client: AdvisoryClient, plain: PostgresClient, use: (store: LeaseStore) => Promise<T>): Promise<T> {
   const elections = new Set<string>()
   const store = postgresAdvisory(client)
-  const counting: LeaseStore = {
-    ...store,
-    acquire(bid, signal) {
-      elections.add(bid.election)
-      return store.acquire(bid, signal)
-    },
-  }
   const clean = async () => {
     await store.close()
     await forget(plain, [...elections])
   }
-  return cleaned(() => use(counting), clean)
+  return cleaned(() => use(noting(store, elections)), clean)
 }

@@ -12,7 +12,7 @@ import { checkUrl } from './check-url.ts'
 import type { Address, Connected, Finding } from './connected.ts'
 import { misconfigured, Refusal } from './exit-codes.ts'
 import { importClient } from './import-client.ts'
-import { cleaned } from './rehearsal.ts'
+import { cleaned, noting } from './rehearsal.ts'
 
 /** How long a doctor waits for the server. */
 const PATIENCE_MS = 10_000
@@ -92,15 +92,8 @@ function opened(client: PostgresClient): PostgresStore {
 /** Among the elections, so that the same rights count; its row is removed afterwards. */
 async function rehearse<T>(client: PostgresClient, store: PostgresStore, use: (store: LeaseStore) => Promise<T>): Promise<T> {
   const elections = new Set<string>()
-  const counting: LeaseStore = {
-    ...store,
-    acquire(bid, signal) {
-      elections.add(bid.election)
-      return store.acquire(bid, signal)
-    },
-  }
   return cleaned(
-    () => use(counting),
+    () => use(noting(store, elections)),
     () => forget(client, [...elections]),
   )
 }

@@ -15,7 +15,7 @@ import { decoded } from './connect-file.ts'
 import type { Address, Connected, Finding } from './connected.ts'
 import { misconfigured, Refusal } from './exit-codes.ts'
 import { importClient } from './import-client.ts'
-import { cleaned } from './rehearsal.ts'
+import { cleaned, noting } from './rehearsal.ts'
 
 /** How long a doctor waits for the server. */
 const PATIENCE_MS = 10_000
@@ -149,18 +149,11 @@ async function rehearse<T>(client: RedisClient, options: RedisOptions, use: (sto
   const store = opened(client, { ...options, keyPrefix })
   const elections = new Set<string>()
   const leftovers = () => [...elections].flatMap((election) => Object.values(keysOf(keyPrefix, election)))
-  const counting: LeaseStore = {
-    ...store,
-    acquire(bid, signal) {
-      elections.add(bid.election)
-      return store.acquire(bid, signal)
-    },
-  }
   const clean = async () => {
     await store.close?.()
     await remove(client, leftovers())
   }
-  return cleaned(() => use(counting), clean)
+  return cleaned(() => use(noting(store, elections)), clean)
 }
 
 async function remove(client: RedisClient, keys: readonly string[]): Promise<void> {
