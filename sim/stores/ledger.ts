@@ -20,7 +20,7 @@ export class Ledger {
   readonly lossAt = new Map<string, number>()
   /** Elections that have forgotten a tenure. */
   readonly setBack = new Set<string>()
-  /** Holders whose record an operator deleted. */
+  /** Holders whose record was lost, or deleted by an operator. */
   readonly removed = new Set<string>()
   readonly #world: World
   readonly #rows = new Map<string, Row>()
@@ -81,6 +81,8 @@ export class Ledger {
     const gone = count === 'all' ? [...this.#rows.keys()].map((election) => ({ election, before: undefined })) : this.#takeBack(count)
     if (count === 'all') this.#log = []
     for (const { election, before } of gone) {
+      const holder = this.#rows.get(election)?.holder
+      if (holder !== undefined && holder !== before?.holder) this.removed.add(holder)
       this.#put(election, before && { ...before, writtenAt: this.#world.now })
       this.declareLoss(election)
       this.setBack.add(election)

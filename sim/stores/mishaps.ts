@@ -5,7 +5,7 @@
 
 import type { Plan } from '../plan.ts'
 import type { World } from '../world.ts'
-import type { Row } from './rows.ts'
+import { cut, type Row } from './rows.ts'
 import type { Server } from './server.ts'
 
 /** The process of the store dies; what was not committed is gone, and so are the last `lost` commits. */
@@ -24,8 +24,7 @@ export function stepStore(server: Server, at: number, ms: number): void {
     for (const election of server.elections) ledger.declareLoss(election)
     return
   }
-  // What would last longer than it may is cut to size.
-  ledger.revise((row) => (row.freed ? row : { ...row, expiresAt: Math.min(row.expiresAt, now + row.ttlMs) }))
+  ledger.revise((row) => cut(row, now))
   sessions.cut(now)
 }
 

@@ -63,6 +63,11 @@ export function evaluate(request: Request, row: Row | undefined, moment: StoreMo
   }
 }
 
+/** What would last longer than it may, because the clock was stepped back since, is cut to size. */
+export function cut(row: Row, now: number): Row {
+  return row.freed ? row : { ...row, expiresAt: Math.min(row.expiresAt, now + row.ttlMs) }
+}
+
 export function isLive(row: Row, { now }: StoreMoment): boolean {
   return !row.freed && now < expiryOf(row)
 }

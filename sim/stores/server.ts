@@ -15,7 +15,7 @@ import type { Plan } from '../plan.ts'
 import { drawRates, type Host } from '../process.ts'
 import type { World } from '../world.ts'
 import { Ledger } from './ledger.ts'
-import { evaluate, expiryOf, type Row, type StoreMoment } from './rows.ts'
+import { cut, evaluate, expiryOf, type Row, type StoreMoment } from './rows.ts'
 import { Sessions } from './sessions.ts'
 import type { Watchers } from './watchers.ts'
 
@@ -178,7 +178,7 @@ export class Server {
 
   #write(request: Request, reply: Reply): void {
     const { election, holder } = request
-    // Declared: no copy of a bid arrives after the deletion of what it won. It would win again, with another token.
+    // Declared: no copy of a bid arrives when what it won is gone. It would win again, with another token.
     if (request.verb === 'acquire' && this.ledger.removed.has(holder)) return reply({ type: 'lease', lease: undefined })
     const before = this.ledger.row(election)
     const moment = this.#moment(request)
@@ -202,7 +202,7 @@ export class Server {
       this.#locks.delete(request.election)
       // What was begun on a session that has died since is rolled back.
       if (!after.session?.dead) {
-        this.#commit({ ...commit, after: { ...after, writtenAt: this.#world.now } })
+        this.#commit({ ...commit, after: cut({ ...after, writtenAt: this.#world.now }, this.now) })
         reply(answer)
       }
       for (const next of waiting) next()
