@@ -32,7 +32,7 @@ export interface Grant {
   readonly ms: number
 }
 
-/** Followers that hear of the same release look within this many milliseconds of each other. */
+/** Followers that hear of the same release look within this many milliseconds of each other; half of them at once. */
 const SPREAD_MS = 4
 /** A renewal that could not be given at least this long is not sent: its answer would come too late to count. */
 const LEAST_CALL_MS = 20
@@ -109,9 +109,12 @@ export function lookAgainMs(retryMs: number, freeInMs: number | undefined, watch
   return freeInMs === undefined ? patience : Math.min(freeInMs + spreadMs(dice), patience)
 }
 
-/** A pause of a few milliseconds that keeps those who heard the same news from asking in the same instant. */
+/**
+ * A pause of a few milliseconds that keeps those who heard the same news from asking in the same instant. Half of them do
+ * not pause: where few follow, somebody asks at once.
+ */
 export function spreadMs(dice: number): number {
-  return dice * SPREAD_MS
+  return Math.max(0, 2 * dice - 1) * SPREAD_MS
 }
 
 function jittered(ms: number, dice: number): number {

@@ -11,6 +11,7 @@ import {
   remainingMs,
   renewalCallMs,
   renewalPauseMs,
+  spreadMs,
   type Timing,
 } from '../src/timing.ts'
 
@@ -116,4 +117,11 @@ test('pauses are jittered between a half and the whole of their bound', () => {
       },
     ),
   )
+})
+
+test('of those who hear the same news half ask at once, and the others within four milliseconds, evenly', () => {
+  const pauses = Array.from({ length: 1000 }, (_, i) => spreadMs(i / 1000))
+  expect(pauses.filter((pause) => pause === 0)).toHaveLength(501)
+  for (const from of [0, 1, 2, 3]) expect(pauses.filter((pause) => pause > from && pause <= from + 1).length).toBeCloseTo(125, -1)
+  expect(Math.max(...pauses)).toBeLessThan(4)
 })

@@ -70,10 +70,12 @@ export class Judge {
     }
   }
 
-  /** F10: who has heard of a newer tenure hears no older one. */
+  /** F10: who has heard of a newer tenure hears no older one, unless it asks nobody and has heard nothing for `silenceMs`. */
   hears(node: Node, fencingToken: number): void {
     this.event(node, 'heartbeat')
-    if (fencingToken < node.heardToken)
+    const { world, plan } = this.#pack
+    const isForgiven = node.wasDisabled && world.now - node.heardAt >= plan.silenceMs * (1 - plan.drift)
+    if (fencingToken < node.heardToken && !isForgiven)
       this.broken('F10', `${node.name} believes a heartbeat of ${fencingToken} after one of ${node.heardToken}`)
     if (node.promotedRole === 'primary') this.broken('F12', `${node.name} is primary, and follows another`)
   }

@@ -37,6 +37,10 @@ export class Node {
   promotedRole: 'primary' | 'secondary' = 'secondary'
   /** What the last heartbeat that was told bore. */
   heardToken = 0
+  /** When that was, in true time. */
+  heardAt = Number.NEGATIVE_INFINITY
+  /** Failover has been off since then. */
+  wasDisabled = false
   leftTokens = new Set<number>()
   readonly #chance: Chance
   readonly #releasing = new Set<string>()
@@ -171,6 +175,8 @@ export class Node {
       world.note(this.name, `hears ${from}`, fencingToken)
       judge.hears(this, fencingToken)
       if (from !== LIAR) this.heardToken = fencingToken
+      this.heardAt = world.now
+      this.wasDisabled = !this.failover.enabled
     })
     this.failover.on('suspect', ({ reason, primary }) => {
       world.note(this.name, `suspects ${primary}`, reason)

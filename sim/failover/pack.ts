@@ -147,6 +147,7 @@ export class Pack {
 
   #enable(node: Node, enabled: boolean): void {
     node.failover.enabled = enabled
+    node.wasDisabled ||= !enabled
   }
 
   #heal(): void {

@@ -43,6 +43,8 @@ export class Vigil {
   #floor = 0
   /** Monotonic instant at which a message raised it. */
   #raisedAt = Number.NEGATIVE_INFINITY
+  /** When the arbiter had been asked for what was known of it then. */
+  #askedBefore = Number.NEGATIVE_INFINITY
   #old = 0
   #suspicion: Suspicion | undefined
   #cancel: (() => void) | undefined
@@ -97,6 +99,7 @@ export class Vigil {
   knows(fencingToken: number): void {
     this.#floor = fencingToken
     this.#raisedAt = Number.NEGATIVE_INFINITY
+    this.#askedBefore = Number.NEGATIVE_INFINITY
     if (this.#last && this.#last.message.fencingToken > fencingToken) this.#last = undefined
   }
 
@@ -110,7 +113,12 @@ export class Vigil {
     const { word } = this.#owner
     if (!word) return
     if (word.fencingToken > this.#floor) this.#floor = word.fencingToken
-    else if (word.fencingToken < this.#floor && word.askedAt >= this.#raisedAt) this.knows(word.fencingToken)
+    else if (word.fencingToken < this.#floor && this.#isAskedSince(word)) this.knows(word.fencingToken)
+  }
+
+  /** A question of the very instant in which the message came counts, unless it was answered before. */
+  #isAskedSince({ askedAt }: Word): boolean {
+    return askedAt >= this.#raisedAt && askedAt > this.#askedBefore
   }
 
   /** Returns whether the message belongs to the newest tenure that is known. */
@@ -123,7 +131,7 @@ export class Vigil {
     const isLeaving = message.kind === 'leaving'
     // What it said before it left may come after.
     const floor = isLeaving ? message.fencingToken + 1 : message.fencingToken
-    if (floor > this.#floor) this.#raisedAt = this.#parts.clock.mono()
+    if (floor > this.#floor) this.#raise()
     this.#floor = floor
     if (!this.#isKept) return true
     if (isLeaving) {
@@ -136,6 +144,11 @@ export class Vigil {
     const { lastHeartbeat } = this
     if (lastHeartbeat) this.#owner.heartbeat(lastHeartbeat)
     return true
+  }
+
+  #raise(): void {
+    this.#raisedAt = this.#parts.clock.mono()
+    this.#askedBefore = this.#owner.word?.askedAt ?? Number.NEGATIVE_INFINITY
   }
 
   /** The channel to an instance was closed: matters if it is the primary. */
