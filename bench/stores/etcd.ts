@@ -8,7 +8,7 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { Candidate, type LeaseStore } from '../../src/index.ts'
 import { encode, oldestOf, rangeOf, untouched } from '../../src/stores/etcd/wire.ts'
-import { etcd } from '../../src/stores/etcd.ts'
+import { type EtcdOptions, etcd } from '../../src/stores/etcd.ts'
 import { startProxy } from '../../test/harness/proxy.ts'
 import { type Server, startEtcd } from '../../test/harness/servers.ts'
 
@@ -287,17 +287,22 @@ async function followers({ port }: Server): Promise<void> {
   await Promise.all([leader, ...candidates].map((candidate) => candidate.stop()))
 }
 
-/** Ten thousand elections in one process: what a round of renewals costs, and what each takes of the heap. */
+/** `fetch`, with a list of what was asked. */
+function noting(paths: string[]): NonNullable<EtcdOptions['fetch']> {
+  return (url, request) => {
+    paths.push(url)
+    return fetch(url, request)
+  }
+}
+
+/** Ten thousand elections in one process: what bids, renewals, looks and a handover of all cost, and what each takes of the heap. */
 async function many({ port }: Server): Promise<void> {
   // Longer than it takes to get ten thousand keys in: nobody renews meanwhile.
   const ttlMs = 600_000
   const paths: string[] = []
   const store = etcd({
     endpoints: `http://127.0.0.1:${port}`,
-    fetch: (url, request) => {
-      paths.push(url)
-      return fetch(url, request)
-    },
+    fetch: noting(paths),
   })
   const heap = () => {
     globalThis.gc?.()
@@ -337,7 +342,22 @@ async function many({ port }: Server): Promise<void> {
   console.log(
     `10,000 candidates: heap ${(held / 1000).toFixed(2)} kB each, ${candidates.filter(({ isLeader }) => isLeader).length} still lead`,
   )
+  const others = etcd({ endpoints: `http://127.0.0.1:${port}`, fetch: noting(paths) })
+  const heirs = Array.from({ length: 10_000 }, (_, i) => new Candidate({ election: `stand-${i}`, store: others, ttlMs: 60_000 }))
+  from = now()
+  await Promise.all(heirs.map((heir) => heir.start()))
+  console.log(`10,000 followers: stand after ${ms(now() - from)}`)
+  await sleep(3000)
+  paths.length = 0
+  await sleep(60_000)
+  console.log(`10,000 followers: ${paths.filter((path) => path.endsWith('/txn') || path.endsWith('/range')).length} looks in a ttl of 60 s`)
+  from = now()
+  const led = Promise.all(heirs.map((heir) => new Promise((resolve) => heir.on('elected', resolve))))
   await Promise.all(candidates.map((candidate) => candidate.stop()))
+  console.log(`10,000 followers: released in ${ms(now() - from)}`)
+  await led
+  console.log(`10,000 followers: all lead after ${ms(now() - from)}`)
+  await Promise.all(heirs.map((heir) => heir.stop()))
 }
 
 /** Two hundred candidates see one release: those of one process, and as many processes as there are stores. */

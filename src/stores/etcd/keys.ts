@@ -5,7 +5,9 @@
 
 import type { Clock } from '../../clock.ts'
 import { TenureError } from '../../errors.ts'
-import type { Bid } from '../../store.ts'
+import type { Bid, Hold } from '../../store.ts'
+import type { Coalescer } from '../shared/coalesce.ts'
+import { type Ask, batchesOf, MOST_STEPS, type Question, ranges, transactions } from './batches.ts'
 import type { Gateway } from './gateway.ts'
 import { Gathering } from './gather.ts'
 import { type Names, type Told, toldBy } from './names.ts'
@@ -24,9 +26,6 @@ import {
   untouched,
 } from './wire.ts'
 
-/** etcd takes at most 128 operations in a transaction, by default. */
-const MOST_DELETES = 100
-
 /** Somebody's key in the directory of an election. */
 export interface Entry extends Told {
   readonly key: string
@@ -40,6 +39,8 @@ export class Keys {
   readonly #names: Names
   readonly #clock: Clock
   readonly #looks = new Map<string, Gathering<Entry | undefined>>()
+  readonly #ranges: Coalescer<Question, RangeAnswer>
+  readonly #writes: Coalescer<Question, TxnAnswer>
   /** The largest revision that an answer bore. */
   #newest = 0
   /** When the cluster was last found to have lost its memory. */
@@ -49,6 +50,9 @@ export class Keys {
     this.#gateway = gateway
     this.#names = names
     this.#clock = clock
+    const ask: Ask = (path, body, signal, patienceMs) => this.#ask(path, body, signal, patienceMs)
+    this.#ranges = batchesOf(ranges, ask, clock)
+    this.#writes = batchesOf(transactions, ask, clock)
   }
 
   /**
@@ -69,7 +73,7 @@ export class Keys {
       const range = rangeOf(this.#names.directory(election))
       look = new Gathering(this.#clock, async (joint) => {
         this.#looks.delete(election)
-        const { kvs } = await this.#ask<RangeAnswer>('/v3/kv/range', oldestOf(range), joint)
+        const { kvs } = await this.#ranges.ask({ election, body: oldestOf(range) }, joint)
         return this.#entry(election, kvs?.[0])
       })
       this.#looks.set(election, look)
@@ -86,16 +90,12 @@ export class Keys {
   /** Put our key into an empty directory, or learn whose is the oldest. A number: ours, created at this revision. */
   async put(bid: Bid, key: string, lease: string, signal: AbortSignal): Promise<number | Entry | undefined> {
     const range = rangeOf(this.#names.directory(bid.election))
-    const answer = await this.#ask<TxnAnswer>(
-      '/v3/kv/txn',
-      {
-        compare: [untouched(range)],
-        success: [{ request_put: { key: encode(key), value: encode(this.#names.value(bid, this.#clock.wall())), lease } }],
-        failure: [{ request_range: oldestOf(range) }],
-      },
-      signal,
-      bid.ttlMs / 12,
-    )
+    const body = {
+      compare: [untouched(range)],
+      success: [{ request_put: { key: encode(key), value: encode(this.#names.value(bid, this.#clock.wall())), lease } }],
+      failure: [{ request_range: oldestOf(range) }],
+    }
+    const answer = await this.#writes.ask({ election: bid.election, body, patienceMs: bid.ttlMs / 12 }, signal)
     this.assertSettled(bid.ttlMs)
     if (answer.succeeded) return numberOf(answer.header?.revision)
     return this.#entry(bid.election, answer.responses?.[0]?.response_range?.kvs?.[0])
@@ -115,16 +115,16 @@ export class Keys {
   }
 
   /** Delete a key; where its create revision is known, only the one that was created then. */
-  async remove(key: string, revision: number, signal: AbortSignal): Promise<void> {
+  async remove({ election }: Pick<Hold, 'election'>, key: string, revision: number, signal: AbortSignal): Promise<void> {
     const own = { key: encode(key) }
-    const success = [{ request_delete_range: own }]
-    await this.#gateway.call('/v3/kv/txn', { compare: revision > 0 ? [createdAt(own, revision)] : [], success }, signal)
+    const body = { compare: revision > 0 ? [createdAt(own, revision)] : [], success: [{ request_delete_range: own }] }
+    await this.#writes.ask({ election, body }, signal)
   }
 
   /** Delete keys whose holders are over for ever. */
   async removeAll(keys: readonly string[], signal: AbortSignal): Promise<void> {
-    for (let from = 0; from < keys.length; from += MOST_DELETES) {
-      const success = keys.slice(from, from + MOST_DELETES).map((key) => ({ request_delete_range: { key: encode(key) } }))
+    for (let from = 0; from < keys.length; from += MOST_STEPS) {
+      const success = keys.slice(from, from + MOST_STEPS).map((key) => ({ request_delete_range: { key: encode(key) } }))
       await this.#gateway.call('/v3/kv/txn', { success }, signal)
     }
   }

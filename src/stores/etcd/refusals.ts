@@ -25,6 +25,7 @@ export class LeaseGone extends Error {
 }
 
 /** Codes of gRPC, which the gateway passes on. */
+const INVALID = 3
 const DEADLINE = 4
 const NOT_FOUND = 5
 const DENIED = 7
@@ -47,6 +48,8 @@ export function refusal(host: string, status: number, text: string): Error {
   if (isTokenRefusal(message) || code === UNAUTHENTICATED) return new TokenRefused(message)
   if (code === DENIED || status === 403 || message.includes('authentication failed')) return say('store-denied', message)
   if (code === UNAVAILABLE || code === DEADLINE || status >= 502) return new Elsewhere(say('store-unreachable', message))
+  // Too many steps, or too many bytes: the same again is refused again.
+  if (code === INVALID) return say('store-unfit', message)
   if (code === EXHAUSTED && message.includes('space')) return say('store-unfit', `${message}: free space, then disarm the alarm`)
   return say('store-unreachable', `${message} (HTTP ${status})`)
 }

@@ -4,7 +4,7 @@ import type { EtcdOptions } from '../../../src/stores/etcd.ts'
 import { type Change, plant } from '../../harness/plant.ts'
 import { findServer, type Server, startEtcd } from '../../harness/servers.ts'
 import { inTheAir } from '../../in-the-air.ts'
-import { bidFor, keysOf, LateNetwork, patient, put, TTL, until } from './lab.ts'
+import { ask, bidFor, keysOf, LateNetwork, patient, put, TTL, until } from './lab.ts'
 
 /** What goes wrong with a fault in the store, and does not without it. Each says whether all went well. */
 interface Fault {
@@ -108,7 +108,45 @@ const faults: readonly Fault[] = [
       return (await acquired)?.holder !== bid.holder
     },
   },
+  {
+    fault: 'two bids for one election go into one transaction',
+    change: { file: `${src}keys.ts`, find: '{ election: bid.election, body, patienceMs', replace: '{ election: key, body, patienceMs' },
+    async well(open, election) {
+      const store = open()
+      // A lease is there and nobody looks first: both bids leave in one turn.
+      await store.acquire(bidFor(`${election}-kept`, { ttlMs: LONG }), patient())
+      const bids = [bidFor(election, { ttlMs: LONG }), bidFor(election, { ttlMs: LONG })]
+      const leases = await Promise.all(bids.map((bid) => store.acquire(bid, patient())))
+      return leases.filter((lease, i) => lease?.holder === bids[i]?.holder).length === 1
+    },
+  },
+  {
+    fault: 'what one step is refused for is told to its neighbours',
+    change: {
+      file: `${src}batches.ts`,
+      find: "splits: (error) => !(error instanceof TenureError && error.code === 'store-unreachable'),",
+      replace: 'splits: () => false,',
+    },
+    async well(open, election, port) {
+      const revoking: EtcdOptions['fetch'] = async (url, request) => {
+        // The lease of one dies when it has been kept alive, and its bid is about to land among others.
+        if (request.body.includes('request_txn')) await ask(port, '/v3/lease/revoke', { ID: await leaseOf(port, `${election}-short`) })
+        return fetch(url, request)
+      }
+      const store = open({ fetch: revoking })
+      const kept = bidFor(`${election}-kept`, { ttlMs: LONG })
+      await store.acquire(kept, patient())
+      await store.acquire(bidFor(`${election}-short`, { ttlMs: LONG / 2 }), patient())
+      const neighbours = [bidFor(`${election}-a`, { ttlMs: LONG }), bidFor(`${election}-b`, { ttlMs: LONG / 2 })]
+      await Promise.allSettled(neighbours.map((bid) => store.acquire(bid, patient())))
+      return (await store.renew(kept, patient())) > 0
+    },
+  },
 ]
+
+async function leaseOf(port: number, election: string): Promise<string | undefined> {
+  return (await keysOf(port, `tenure/${election}/`))[0]?.lease
+}
 
 async function swept(store: LeaseStore, election: string, port: number, boundMs: number) {
   const kept = bidFor(`${election}-kept`, { ttlMs: LONG })
