@@ -10,7 +10,7 @@ import { Coalescer } from '../shared/coalesce.ts'
 import type { Wires } from './wire.ts'
 
 /** 10,000 keys in one script stopped a server for 81 ms. */
-const MOST = 500
+const MOST = 400
 /** Scripts sent at once: the server serves others only between what it has read of one connection. */
 const AT_ONCE = 4
 
