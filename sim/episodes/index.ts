@@ -44,6 +44,8 @@ export async function afterwards(cluster: Cluster): Promise<void> {
   heal(cluster)
   const unblocked = () => [...cluster.hosts, cluster.bystander.host].every((host) => !host.blocked) && !cluster.server.writing
   await world.until(unblocked, cluster.timing.ttlMs * 50)
+  // What waited for a process comes in the very instant in which it goes on.
+  await world.wait(1)
   for (const [name, episode] of Object.entries(script)) {
     if (world.over) return
     world.note('EPISODE', name)
