@@ -7,10 +7,11 @@
  * tells of a lease only while that very session has the lock. What says when it expires is only for those who do not know.
  */
 
+import { LOCK_FORMAT } from '../postgres/rows.ts'
 import { postgres as d, type Statement } from '../shared/sql.ts'
 
 /** The rows of this store, among those of others in the same table. */
-export const FORMAT = 2
+export const FORMAT = LOCK_FORMAT
 
 /** The lock of an election: `$raw`, where the store has a key of its own, or a number made of its name. */
 function lockOf(name: string, raw: string): string {

@@ -16,9 +16,9 @@ const questions = {
   table:
     "(SELECT n.nspname || '.' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE c.oid = to_regclass('tenure_lease'))",
   memo: "to_regclass('tenure_memo')::text",
+  memoRights: rightsOn('tenure_memo'),
   persistence: "(SELECT relpersistence::text FROM pg_class WHERE oid = to_regclass('tenure_lease'))",
-  rights: `CASE WHEN to_regclass('tenure_lease') IS NOT NULL THEN
-    (has_table_privilege('tenure_lease', 'SELECT') AND has_table_privilege('tenure_lease', 'INSERT') AND has_table_privilege('tenure_lease', 'UPDATE'))::text END`,
+  rights: rightsOn('tenure_lease'),
   fsync: "current_setting('fsync')",
   fullPages: "current_setting('full_page_writes')",
   commit: "current_setting('synchronous_commit')",
@@ -29,6 +29,12 @@ const questions = {
   most: "current_setting('max_connections')",
   used: "(SELECT count(*)::text FROM pg_stat_activity WHERE backend_type = 'client backend')",
 } as const
+
+/** Whether all rights that are needed on a table are there; `NULL` where it is missing. */
+function rightsOn(table: string): string {
+  const each = ['SELECT', 'INSERT', 'UPDATE'].map((right) => `has_table_privilege('${table}', '${right}')`)
+  return `CASE WHEN to_regclass('${table}') IS NOT NULL THEN (${each.join(' AND ')})::text END`
+}
 
 export type Answers = Readonly<Record<keyof typeof questions, string | null>>
 
@@ -108,7 +114,11 @@ export function doubtful({ fsync, fullPages, standbys, synchronous, most, used }
 }
 
 /** Leases do without it: nothing that would make a server unfit. */
-export function memoless({ table, memo }: Answers): Finding[] {
+export function memoless({ table, memo, memoRights }: Answers): Finding[] {
+  if (memoRights === 'false') {
+    const advice = 'runOnce() is denied without them, elections are not; grant SELECT, INSERT and UPDATE'
+    return [{ severity: 'warning', message: 'the rights on tenure_memo do not suffice', advice }]
+  }
   if (table === null || memo !== null) return []
   const advice = 'only runOnce() needs it; run the SQL that `tenure ddl --store postgres://...` prints, or call ensureSchema() once'
   return [{ severity: 'info', message: 'the table tenure_memo is missing', advice }]
@@ -128,8 +138,8 @@ function notes(answers: Answers, { pooled }: Session): Finding[] {
 }
 
 /**
- * Remove the rows of elections that were only tried. Where deleting is not allowed they stay, and do no harm: nobody
- * holds them.
+ * Remove the rows of elections that were only tried. Where deleting is not allowed they stay: nobody holds them, but each
+ * bears the format of the store that it was tried on, and is not to be tried on another kind of store.
  */
 export async function forget(client: PostgresClient, elections: readonly string[], clock: Clock = systemClock): Promise<void> {
   const store = 'postgres'

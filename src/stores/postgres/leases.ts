@@ -98,8 +98,7 @@ export class Leases {
     this.#reading = this.#coalescer({
       many: (requests, signal) => this.#read(requests, signal),
       alone: async (request, signal) => {
-        const [answer] = await this.#read([request], signal)
-        if (!answer) throw foreignRow(parts.store, request.election)
+        const [answer = { lease: undefined }] = await this.#read([request], signal)
         return answer
       },
     })
@@ -196,8 +195,9 @@ export class Leases {
         const ttlMs = kind.ttlMs(request)
         const values = [...kind.values(request), lockMs(ttlMs)]
         const [row] = await ask(patient, waiting, values, ttlMs, signal)
-        const answer = row ? kind.answer(row, request) : kind.none
-        if (answer === undefined) throw foreignRow(store, request.election)
+        if (!row) return kind.none
+        const answer = kind.answer(row, request)
+        if (answer === undefined) throw foreignRow(store, request.election, row)
         return answer
       },
     })
@@ -249,7 +249,10 @@ export class Leases {
       if (answer?.recovering) throw onStandby(store, 'read')
       if (!answer || answer.row[0] === null) return { lease: undefined }
       const known = leaseOf(answer.row)
-      return known && { lease: known.lease }
+      if (known) return { lease: known.lease }
+      // One row that is not ours holds up nobody but itself.
+      if (requests.length > 1) return undefined
+      throw foreignRow(store, election, answer.row)
     })
   }
 

@@ -28,11 +28,16 @@ export function leaseOf(row: Row): { readonly lease: Lease; readonly ahead: Ahea
   return { lease, ahead: ahead === 'ahead' ? { ttlMs: Number(ttlMs), expiry: expiry ?? '' } : undefined }
 }
 
-export function foreignRow(store: string, election: string): TenureError {
-  return new TenureError(
-    'store-unfit',
-    `${store}: the row of \`${election}\` in tenure_lease was not written by this version: expected format ${FORMAT}. Let all candidates run one version`,
-  )
+/** The rows of an advisory lock, in the same table. */
+export const LOCK_FORMAT = 2
+
+export function foreignRow(store: string, election: string, row: Row): TenureError {
+  const format = row.at(-1)
+  const [why, advice] =
+    format === String(LOCK_FORMAT)
+      ? ['is that of an advisory lock (postgres-advisory)', 'Let all candidates use one kind of store, or delete the row when none stands']
+      : ['was not written by this version', 'Let all candidates run one version']
+  return new TenureError('store-unfit', `${store}: the row of \`${election}\` in tenure_lease ${why}: expected format ${FORMAT}. ${advice}`)
 }
 
 /** The parameters of a bid, in the order of the statement. */

@@ -220,7 +220,11 @@ FROM unnest($1::text[]) AS b(name)
 LEFT JOIN tenure_lease l ON l.name = b.name AND (l.expires_at > ${postgres.now} OR l.format <> ${FORMAT})`,
 }
 
-export const listStatement: Statement = { name: 'tenure_list', text: 'SELECT name FROM tenure_lease ORDER BY name' }
+/** Without the rows of others, which could not be read: an advisory lock keeps its elections in the same table. */
+export const listStatement: Statement = {
+  name: 'tenure_list',
+  text: `SELECT name FROM tenure_lease WHERE format = ${FORMAT} ORDER BY name`,
+}
 
 /** Takes a name. Gives whether the server only follows another, and the memo if there is one. */
 export const recallStatement: Statement = {

@@ -41,6 +41,10 @@ describe.skipIf(!available)('what doctor is told', () => {
       expect.objectContaining({ severity: 'info', message: 'the table tenure_memo is missing' }),
     )
     await bench.admin.query('ALTER TABLE away RENAME TO tenure_memo')
+    await bench.admin.query('CREATE ROLE elected LOGIN; GRANT SELECT, INSERT, UPDATE ON tenure_lease TO elected')
+    expect((await look(pool({ user: 'elected' }))).findings).toContainEqual(
+      expect.objectContaining({ severity: 'warning', message: 'the rights on tenure_memo do not suffice' }),
+    )
     await bench.admin.query('CREATE ROLE stranger LOGIN')
     const { findings } = await look(pool({ user: 'stranger' }))
     expect(findings).toContainEqual(

@@ -1,9 +1,10 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { runOnce } from '../../../src/once.ts'
 import { examine, postgres } from '../../../src/stores/postgres.ts'
 import { startPgbouncer, startStandby } from '../../harness/postgres.ts'
 import { until } from '../../harness/server.ts'
 import { findServer } from '../../harness/servers.ts'
-import { available, Bench, calm } from './bench.ts'
+import { available, Bench, calm, fresh } from './bench.ts'
 
 describe.skipIf(!available)('what a doctor is told', { timeout: 120_000 }, () => {
   const bench = Bench.use()
@@ -44,6 +45,19 @@ describe.skipIf(!available)('what a doctor is told', { timeout: 120_000 }, () =>
     expect(await asked(pool)).toMatchObject({ level: 'A', findings: ['info: the table tenure_memo is missing'] })
   })
 
+  test('rights on the leases alone: told that runOnce is denied, as it is', async () => {
+    await bench.admin.query('CREATE ROLE elected LOGIN; GRANT SELECT, INSERT, UPDATE ON tenure_lease TO elected')
+    const client = bench.pool(bench.server.port, { user: 'elected' })
+    expect(await asked(client)).toMatchObject({ level: 'A', findings: ['warning: the rights on tenure_memo do not suffice'] })
+    const store = postgres(client)
+    bench.ends(() => store.close())
+    const run = () => runOnce(fresh(), () => {}, { store, version: 1 })
+    await expect(run()).rejects.toMatchObject({ code: 'store-denied', message: /tenure_memo/ })
+    await bench.admin.query('GRANT SELECT, INSERT, UPDATE ON tenure_memo TO elected')
+    expect(await run()).toMatchObject({ ran: true })
+    expect(await asked(client)).toMatchObject({ level: 'A', findings: [] })
+  })
+
   test('a user without rights, and settings that lose commits', async () => {
     await bench.admin.query(
       'CREATE ROLE reader LOGIN; GRANT SELECT ON tenure_lease TO reader; ALTER ROLE reader SET synchronous_commit = off',
@@ -51,6 +65,7 @@ describe.skipIf(!available)('what a doctor is told', { timeout: 120_000 }, () =>
     await bench.admin.query('ALTER ROLE reader SET idle_session_timeout = 60000')
     expect((await asked(bench.pool(bench.server.port, { user: 'reader' }))).findings).toEqual([
       'error: the rights on public.tenure_lease do not suffice',
+      'warning: the rights on tenure_memo do not suffice',
       'info: synchronous_commit is off',
       'info: idle_session_timeout is 1min',
     ])

@@ -1,4 +1,6 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import type { LeaseStore } from '../../../src/store.ts'
+import { postgresAdvisory } from '../../../src/stores/postgres-advisory.ts'
 import { until } from '../../harness/server.ts'
 import { available, Bench, bidFor, calm, clientAt, fresh } from './bench.ts'
 
@@ -97,6 +99,41 @@ describe.skipIf(!available)('statements', () => {
     await store.release({ election: theirs, holder: 'nobody' }, calm())
     const { rows } = await bench.admin.query('SELECT holder, format FROM tenure_lease WHERE name = $1', [theirs])
     expect(rows).toEqual([{ holder: 'them', format: 2 }])
+  })
+
+  test('an advisory lock in the same table: each store lists its own, and says of the other what it is', async () => {
+    const rows = bench.store()
+    const locks = postgresAdvisory(bench.pool(undefined, { max: 5 }))
+    bench.ends(() => locks.close())
+    const [row, lock] = [bidFor(fresh('row')), bidFor(fresh('lock'))]
+    await rows.acquire(row, calm())
+    await locks.acquire(lock, calm())
+    const table = async (store: LeaseStore) => {
+      const names = (await store.list?.(calm())) ?? []
+      return Promise.all(names.map(async (name) => `${name}: ${(await store.read(name, calm()))?.candidate}`))
+    }
+    expect(await table(rows)).toContain(`${row.election}: ${row.candidate}`)
+    expect(await rows.list(calm())).not.toContain(lock.election)
+    expect(await table(locks)).toContain(`${lock.election}: ${lock.candidate}`)
+    expect(await locks.list(calm())).not.toContain(row.election)
+    const words = /of `lock-.*` in tenure_lease is that of an advisory lock \(postgres-advisory\).*one kind of store/
+    for (const call of [rows.read(lock.election, calm()), rows.acquire(bidFor(lock.election), calm())]) {
+      await expect(call).rejects.toMatchObject({ code: 'store-unfit', message: words })
+    }
+    await expect(locks.read(row.election, calm())).rejects.toMatchObject({ message: /is not of an advisory lock.*one kind of store/ })
+    await locks.release(lock, calm())
+  })
+
+  test('a row of a version to come is not listed, and said to be one', async () => {
+    const store = bench.store()
+    const theirs = fresh('later')
+    await bench.admin.query("INSERT INTO tenure_lease VALUES ($1, 'them', 'them', NULL, 5, 1000, to_timestamp(0), to_timestamp(0), 7)", [
+      theirs,
+    ])
+    expect(await store.list(calm())).not.toContain(theirs)
+    await expect(store.read(theirs, calm())).rejects.toMatchObject({
+      message: /not written by this version.*Let all candidates run one version/,
+    })
   })
 
   test('a release is told once, and only when it released something', async () => {
