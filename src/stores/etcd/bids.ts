@@ -91,7 +91,7 @@ export class Bids {
     else this.#holds.bury(key)
     // Whoever sat alone on its lease takes it along; that also ends what an unanswered bid may have left behind.
     if (hold?.lease && this.#leases.isIdle(hold.lease)) return this.#leases.revoke(hold.lease, signal)
-    await this.#keys.remove(given, key, hold?.revision ?? 0, signal)
+    await this.#keys.remove(given.election, key, hold?.revision ?? 0, signal)
     this.#tidy(hold?.lease)
   }
 
@@ -249,7 +249,7 @@ export class Bids {
   /** A hold is over and its key may be there. */
   #clear(hold: LivingHold): void {
     if (hold.lease && this.#leases.isIdle(hold.lease)) this.#tidy(hold.lease)
-    else this.#background((signal) => this.#keys.remove(hold, hold.key, hold.revision, signal))
+    else this.#background((signal) => this.#keys.remove(hold.election, hold.key, hold.revision, signal))
   }
 
   /** A lease that carries nothing is given back, and with it whatever may still land on it. */

@@ -57,11 +57,16 @@ export class Gateway {
     for (const moved of [...this.#moved]) moved()
   }
 
-  /** Ask, and ask the next member where one cannot serve. Rejects with a `TenureError` or a `LeaseGone`. */
-  async call<T>(path: string, body: object, signal: AbortSignal, patienceMs = PATIENCE_MS): Promise<T> {
+  /**
+   * Ask, and ask the next member where one cannot serve; a body that is a function is made for each. Rejects with a
+   * `TenureError` or a `LeaseGone`.
+   */
+  async call<T>(path: string, body: object | (() => object), signal: AbortSignal, patienceMs = PATIENCE_MS): Promise<T> {
     const done = path.startsWith('/v3/kv/') ? await this.#turn(signal) : () => {}
     try {
-      return await this.#anywhere(signal, (endpoint) => this.#once<T>(endpoint, path, body, signal, patienceMs))
+      return await this.#anywhere(signal, (endpoint) =>
+        this.#once<T>(endpoint, path, typeof body === 'function' ? body() : body, signal, patienceMs),
+      )
     } finally {
       done()
     }

@@ -5,9 +5,9 @@
 
 import type { Clock } from '../../clock.ts'
 import { TenureError } from '../../errors.ts'
-import type { Bid, Hold } from '../../store.ts'
+import type { Bid } from '../../store.ts'
 import type { Coalescer } from '../shared/coalesce.ts'
-import { type Ask, batchesOf, MOST_STEPS, type Question, ranges, transactions } from './batches.ts'
+import { type Ask, type Look, looksOf, type Write, writesOf } from './batches.ts'
 import type { Gateway } from './gateway.ts'
 import { Gathering } from './gather.ts'
 import { type Names, type Told, toldBy } from './names.ts'
@@ -39,8 +39,8 @@ export class Keys {
   readonly #names: Names
   readonly #clock: Clock
   readonly #looks = new Map<string, Gathering<Entry | undefined>>()
-  readonly #ranges: Coalescer<Question, RangeAnswer>
-  readonly #writes: Coalescer<Question, TxnAnswer>
+  readonly #batches: Coalescer<Look, RangeAnswer>
+  readonly #writes: Coalescer<Write, TxnAnswer>
   /** The largest revision that an answer bore. */
   #newest = 0
   /** When the cluster was last found to have lost its memory. */
@@ -50,9 +50,8 @@ export class Keys {
     this.#gateway = gateway
     this.#names = names
     this.#clock = clock
-    const ask: Ask = (path, body, signal, patienceMs) => this.#ask(path, body, signal, patienceMs)
-    this.#ranges = batchesOf(ranges, ask, clock)
-    this.#writes = batchesOf(transactions, ask, clock)
+    this.#batches = looksOf((...request) => this.#ask(...request), clock)
+    this.#writes = writesOf((...request) => this.#ask(...request), clock)
   }
 
   /**
@@ -73,7 +72,7 @@ export class Keys {
       const range = rangeOf(this.#names.directory(election))
       look = new Gathering(this.#clock, async (joint) => {
         this.#looks.delete(election)
-        const { kvs } = await this.#ranges.ask({ election, body: oldestOf(range) }, joint)
+        const { kvs } = await this.#batches.ask({ election, range: oldestOf(range) }, joint)
         return this.#entry(election, kvs?.[0])
       })
       this.#looks.set(election, look)
@@ -90,12 +89,15 @@ export class Keys {
   /** Put our key into an empty directory, or learn whose is the oldest. A number: ours, created at this revision. */
   async put(bid: Bid, key: string, lease: string, signal: AbortSignal): Promise<number | Entry | undefined> {
     const range = rangeOf(this.#names.directory(bid.election))
-    const body = {
+    const write: Write = {
+      election: bid.election,
       compare: [untouched(range)],
-      success: [{ request_put: { key: encode(key), value: encode(this.#names.value(bid, this.#clock.wall())), lease } }],
-      failure: [{ request_range: oldestOf(range) }],
+      success: { request_put: { key: encode(key), value: encode(this.#names.value(bid, this.#clock.wall())), lease } },
+      otherwise: oldestOf(range),
+      isRefusedBy: (found) => found !== undefined,
+      patienceMs: bid.ttlMs / 12,
     }
-    const answer = await this.#writes.ask({ election: bid.election, body, patienceMs: bid.ttlMs / 12 }, signal)
+    const answer = await this.#writes.ask(write, signal)
     this.assertSettled(bid.ttlMs)
     if (answer.succeeded) return numberOf(answer.header?.revision)
     return this.#entry(bid.election, answer.responses?.[0]?.response_range?.kvs?.[0])
@@ -114,19 +116,22 @@ export class Keys {
     return answer.succeeded === true
   }
 
-  /** Delete a key; where its create revision is known, only the one that was created then. */
-  async remove({ election }: Pick<Hold, 'election'>, key: string, revision: number, signal: AbortSignal): Promise<void> {
+  /** Delete the key of a holder that is over; where its create revision is known, only the one that was created then. */
+  async remove(election: string, key: string, revision: number, signal: AbortSignal): Promise<void> {
     const own = { key: encode(key) }
-    const body = { compare: revision > 0 ? [createdAt(own, revision)] : [], success: [{ request_delete_range: own }] }
-    await this.#writes.ask({ election, body }, signal)
+    const write: Write = {
+      election,
+      compare: revision > 0 ? [createdAt(own, revision)] : [],
+      success: { request_delete_range: own },
+      otherwise: own,
+      isRefusedBy: (found) => revision > 0 && numberOf(found?.create_revision) !== revision,
+    }
+    await this.#writes.ask(write, signal)
   }
 
   /** Delete keys whose holders are over for ever. */
   async removeAll(keys: readonly string[], signal: AbortSignal): Promise<void> {
-    for (let from = 0; from < keys.length; from += MOST_STEPS) {
-      const success = keys.slice(from, from + MOST_STEPS).map((key) => ({ request_delete_range: { key: encode(key) } }))
-      await this.#gateway.call('/v3/kv/txn', { success }, signal)
-    }
+    await Promise.all(keys.map((key) => this.remove(this.#names.election(key) ?? key, key, 0, signal)))
   }
 
   /** What is left of somebody's lease, rounded up, and how long it lives at most; `undefined`: nothing. */
@@ -146,10 +151,10 @@ export class Keys {
   }
 
   /** Ask what the whole cluster answers for: its revision never falls, or its memory is lost. */
-  async #ask<T extends { readonly header?: Header }>(path: string, body: object, signal: AbortSignal, patienceMs?: number): Promise<T> {
+  async #ask<T extends { readonly header?: Header }>(...request: Parameters<Ask>): Promise<T> {
     // Answers overtake each other: only those that came before this question left can be compared.
     const before = this.#newest
-    const answer = await this.#gateway.call<T>(path, body, signal, patienceMs)
+    const answer = await this.#gateway.call<T>(...request)
     const revision = numberOf(answer.header?.revision)
     if (revision < before) {
       this.#lostAt = this.#clock.mono()

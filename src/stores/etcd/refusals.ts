@@ -48,8 +48,8 @@ export function refusal(host: string, status: number, text: string): Error {
   if (isTokenRefusal(message) || code === UNAUTHENTICATED) return new TokenRefused(message)
   if (code === DENIED || status === 403 || message.includes('authentication failed')) return say('store-denied', message)
   if (code === UNAVAILABLE || code === DEADLINE || status >= 502) return new Elsewhere(say('store-unreachable', message))
-  // Too many steps, or too many bytes: the same again is refused again.
-  if (code === INVALID) return say('store-unfit', message)
+  // Too much for one request: the same again is refused again.
+  if (code === INVALID || (code === EXHAUSTED && message.includes('larger than max'))) return say('store-unfit', message)
   if (code === EXHAUSTED && message.includes('space')) return say('store-unfit', `${message}: free space, then disarm the alarm`)
   return say('store-unreachable', `${message} (HTTP ${status})`)
 }

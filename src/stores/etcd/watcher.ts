@@ -228,14 +228,18 @@ class Channel {
 /** What a stream says, line by line. */
 async function* answersOf(reader: EtcdReader, signal: AbortSignal, heard: () => void): AsyncGenerator<WatchAnswer> {
   const decoder = new TextDecoder()
-  let rest = ''
+  // A line can be long and come in many pieces: only the new piece is searched for its end.
+  let begun: string[] = []
   heard()
   for (;;) {
     const { done, value } = await abortable(reader.read(), signal)
     if (done) return
     heard()
-    const lines = (rest + decoder.decode(value, { stream: true })).split('\n')
-    rest = lines.pop() ?? ''
+    const [first = '', ...more] = decoder.decode(value, { stream: true }).split('\n')
+    begun.push(first)
+    if (more.length === 0) continue
+    const lines = [begun.join(''), ...more.slice(0, -1)]
+    begun = more.slice(-1)
     for (const line of lines) {
       if (line === '') continue
       const { result, error } = JSON.parse(line) as { result?: WatchAnswer; error?: { message?: string } }

@@ -22,16 +22,10 @@ export interface RangeAnswer {
   readonly kvs?: readonly KeyValue[]
 }
 
-/** What became of one step of a transaction. */
-export interface StepAnswer {
-  readonly response_range?: RangeAnswer
-  readonly response_txn?: TxnAnswer
-}
-
 export interface TxnAnswer {
   readonly header?: Header
   readonly succeeded?: boolean
-  readonly responses?: readonly StepAnswer[]
+  readonly responses?: readonly { readonly response_range?: RangeAnswer }[]
 }
 
 export interface LeaseAnswer {

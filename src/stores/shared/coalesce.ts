@@ -11,9 +11,10 @@ export interface CoalesceParts<Request, Answer extends Definite> {
   /**
    * One round trip for requests of different elections, ordered by name, so that two processes never lock the same rows
    * in opposite orders. Resolves with as many answers, in that order; `undefined` where this trip cannot tell.
-   * The signal is aborted once nobody waits for any of them.
+   * The signal is aborted once nobody waits for any of them; `isWanted` tells whether somebody still waits for the one at
+   * this index, for a trip that is made again.
    */
-  many(requests: readonly Request[], signal: AbortSignal): Promise<readonly (Answer | undefined)[]>
+  many(requests: readonly Request[], signal: AbortSignal, isWanted: (index: number) => boolean): Promise<readonly (Answer | undefined)[]>
   /** One request by itself, where a batch could not tell or has failed: this answer, or error, counts. */
   alone(request: Request, signal: AbortSignal): Promise<Answer>
   /** Call `leave` when the calls of this turn have all been made, e.g. `clock.afterPending`. */
@@ -114,7 +115,8 @@ export class Coalescer<Request, Answer extends Definite> {
     const { signal, landed } = awaited(batch)
     try {
       const requests = batch.map(({ request }) => request)
-      const answers = await this.#parts.many(requests, signal).finally(landed)
+      const isWanted = (index: number) => batch[index]?.settled === false
+      const answers = await this.#parts.many(requests, signal, isWanted).finally(landed)
       batch.forEach((call, index) => {
         const answer = answers[index]
         if (answer === undefined) this.#alone(call)

@@ -249,7 +249,7 @@ export class Leases {
     return new Coalescer<Request, A>({
       many,
       alone: async (request, signal) => {
-        const [answer] = await many([request], signal)
+        const [answer] = await many([request], signal, () => true)
         if (answer === undefined) throw foreignRow(request.election)
         return answer
       },

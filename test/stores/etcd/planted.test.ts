@@ -110,7 +110,7 @@ const faults: readonly Fault[] = [
   },
   {
     fault: 'two bids for one election go into one transaction',
-    change: { file: `${src}keys.ts`, find: '{ election: bid.election, body, patienceMs', replace: '{ election: key, body, patienceMs' },
+    change: { file: `${src}keys.ts`, find: 'election: bid.election,\n      compare', replace: 'election: key,\n      compare' },
     async well(open, election) {
       const store = open()
       // A lease is there and nobody looks first: both bids leave in one turn.
@@ -121,16 +121,17 @@ const faults: readonly Fault[] = [
     },
   },
   {
-    fault: 'what one step is refused for is told to its neighbours',
+    fault: 'what one bid is refused for is told to its neighbours',
     change: {
       file: `${src}batches.ts`,
-      find: "splits: (error) => !(error instanceof TenureError && error.code === 'store-unreachable'),",
+      find: "splits: (error: unknown) => !(error instanceof TenureError && error.code === 'store-unreachable'),",
       replace: 'splits: () => false,',
     },
     async well(open, election, port) {
       const revoking: EtcdOptions['fetch'] = async (url, request) => {
-        // The lease of one dies when it has been kept alive, and its bid is about to land among others.
-        if (request.body.includes('request_txn')) await ask(port, '/v3/lease/revoke', { ID: await leaseOf(port, `${election}-short`) })
+        // The lease of one dies when it has been kept alive, and its bid is about to land beside another.
+        if (request.body.split('request_put').length > 2)
+          await ask(port, '/v3/lease/revoke', { ID: await leaseOf(port, `${election}-short`) })
         return fetch(url, request)
       }
       const store = open({ fetch: revoking })
