@@ -3,7 +3,7 @@
  */
 
 import type { TenureError } from './errors.ts'
-import { type CandidateOptions, checkType, settingsOf } from './options.ts'
+import { type CandidateOptions, checkObject, checkType, settingsOf } from './options.ts'
 import { Shell } from './shell.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -23,7 +23,7 @@ export interface LeadOptions extends Omit<CandidateOptions, 'election' | 'work'>
  */
 export async function lead<T>(election: string, work: (tenure: Tenure) => T | Promise<T>, options: LeadOptions): Promise<T | undefined> {
   checkType('work', work ?? null, 'function', 'a function')
-  const { onTrouble, ...rest } = options
+  const { onTrouble, ...rest } = checkObject(options)
   checkType('onTrouble', onTrouble, 'function', 'a function')
   let outcome: { readonly value: T } | undefined
   const settings = settingsOf({

@@ -6,7 +6,7 @@
 import { badOption } from './errors.ts'
 import type { LeadOptions } from './lead.ts'
 import { type Once, Run } from './once/run.ts'
-import { checkStore, checkType, whole } from './options.ts'
+import { checkObject, checkStore, checkType, whole } from './options.ts'
 import type { Memo } from './store.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -20,7 +20,10 @@ export interface OnceOptions extends LeadOptions {
    * calls that wait at the same time share a run
    */
   readonly version?: string | number | undefined
-  /** How long to wait for others, and for the store; the work here may take longer. @default for ever */
+  /**
+   * How long to wait for others, and for the store; the work here may take longer. Not to wait for others, give what the
+   * store needs to answer, e.g. 1000. @default for ever
+   */
   readonly waitMs?: number | undefined
 }
 
@@ -38,13 +41,14 @@ export interface OnceOptions extends LeadOptions {
  */
 export async function runOnce<T>(name: string, work: (tenure: Tenure) => T | Promise<T>, options: OnceOptions): Promise<Once<T>> {
   checkType('work', work ?? null, 'function', 'a function')
-  const { onTrouble, version, waitMs, ...rest } = options
+  const { onTrouble, version, waitMs, ...rest } = checkObject(options)
   return new Run({
     name,
     work,
     memo: checkMemory(options.store, version),
     version: checkVersion(version),
-    waitMs: waitMs === undefined ? undefined : whole('waitMs', waitMs, 1),
+    waitMs:
+      waitMs === undefined ? undefined : whole('waitMs', waitMs, 1, ' (not to wait for others, what the store needs to answer, e.g. 1000)'),
     onTrouble: checkType('onTrouble', onTrouble, 'function', 'a function'),
     options: { ...rest, election: name },
   }).done()

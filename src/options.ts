@@ -148,12 +148,7 @@ function timingOf(options: CandidateOptions, store: LeaseStore, clock: Clock): T
   const least = store.minTtlMs ?? 100
   const own = store.timing ?? {}
   const standardTtl = own.ttlMs ?? 15_000
-  const ttlMs = whole(
-    'ttlMs',
-    options.ttlMs ?? Math.max(standardTtl, least),
-    least,
-    `at least ${least}, the least that store \`${store.name}\` can keep`,
-  )
+  const ttlMs = whole('ttlMs', options.ttlMs ?? Math.max(standardTtl, least), least, `, the least that store \`${store.name}\` can keep`)
   // A store's own durations are meant for its own ttl; with a shorter one they shrink.
   const scaled = (ms: number) => Math.max(1, Math.floor(ms * Math.min(1, ttlMs / standardTtl)))
   const share = (parts: number) => Math.max(1, Math.floor(ttlMs / parts))
@@ -173,8 +168,7 @@ function timingOf(options: CandidateOptions, store: LeaseStore, clock: Clock): T
     throw badOption('renewMs', `less than \`retryMs\` (${retryMs}), as store \`${store.name}\` requires`, renewMs)
   }
   const drainMs = options.drainMs ?? ttlMs * 5
-  if (drainMs !== Number.POSITIVE_INFINITY)
-    whole('drainMs', drainMs, ttlMs, `a whole number of milliseconds, at least \`ttlMs\` (${ttlMs}), or Infinity`)
+  if (drainMs !== Number.POSITIVE_INFINITY) whole('drainMs', drainMs, ttlMs, ' (`ttlMs`), or Infinity')
 
   const timing = { ttlMs, renewMs, callMs, marginMs, drift, retryMs, drainMs }
   const all: Timing = { ...timing, observed: store.expiry === 'observed', phaseMs: phaseOf(store, clock) * renewMs }
@@ -238,8 +232,7 @@ export function checkSignal(signal: AbortSignal | undefined): AbortSignal | unde
 
 /** Refuse options that nobody knows: a misspelt duration would otherwise fall back to its default in silence. */
 export function checkKnown(options: unknown, names: Readonly<Record<string, true>>): void {
-  if (typeof options !== 'object' || options === null) throw badOption('options', 'an object', options)
-  for (const name of Object.keys(options)) {
+  for (const name of Object.keys(checkObject(options))) {
     if (Object.hasOwn(names, name)) continue
     const near = Object.keys(names).find((other) => other.toLowerCase().startsWith(name.toLowerCase().replace(/ms$/, '')))
     const hint = near === undefined ? `one of ${Object.keys(names).join(', ')}` : `\`${near}\``
@@ -250,10 +243,15 @@ export function checkKnown(options: unknown, names: Readonly<Record<string, true
   }
 }
 
-/** A whole number of milliseconds, at least `least`. */
-export function whole(option: string, value: unknown, least: number, expected?: string): number {
-  if (typeof value === 'number' && Number.isSafeInteger(value) && value >= least) return value
-  throw badOption(option, expected ?? `a whole number of milliseconds, at least ${least}`, value)
+export function checkObject<T>(options: T): NonNullable<T> {
+  if (typeof options === 'object' && options !== null) return options
+  throw badOption('options', 'an object', options)
+}
+
+/** A whole number of milliseconds, at least `least`; `note` says more about that. */
+export function whole(option: string, value: unknown, least: number, note = ''): number {
+  if (Number.isSafeInteger(value) && (value as number) >= least) return value as number
+  throw badOption(option, `a whole number of milliseconds, at least ${least}${note}`, value)
 }
 
 export function checkMethods<T>(option: string, value: T, methods: readonly string[]): T {

@@ -1,9 +1,13 @@
 /** B17: bad options are refused at construction, and the message gives the option, what was expected and what came. */
 
 import { describe, expect, test, vi } from 'vitest'
-import { Candidate, Fence, type LeaseStore } from '../src/index.ts'
+import { IpcRelay } from '../src/failover.ts'
+import { Candidate, Fence, type LeaseStore, lead, observe, TenureError } from '../src/index.ts'
+import { prometheus } from '../src/metrics/prometheus.ts'
+import { runOnce } from '../src/once.ts'
 import { settingsOf } from '../src/options.ts'
 import { memory } from '../src/stores/memory.ts'
+import { Cluster, describeBus, describeStore, flaky, ManualClock } from '../src/testing/index.ts'
 import { slackMs } from '../src/timing.ts'
 
 const store = memory()
@@ -19,9 +23,12 @@ describe('a bad option is refused', () => {
     [{ store: { ...store, name: '' } }, /`store\.name`/],
     [{ id: '' }, /`id`/],
     [{ ttlMs: 99 }, /`ttlMs`.*at least 100.*`memory`.*got 99/],
-    [{ ttlMs: Number.NaN }, /`ttlMs`.*got NaN \(number\)/],
-    [{ ttlMs: '15s' }, /`ttlMs`.*got "15s" \(string\)/],
-    [{ ttlMs: 1000.5 }, /`ttlMs`.*got 1000.5/],
+    [
+      { ttlMs: Number.NaN },
+      /`ttlMs` to be a whole number of milliseconds, at least 100, the least that store `memory` can keep, got NaN \(number\)/,
+    ],
+    [{ ttlMs: '5000' }, /`ttlMs` to be a whole number of milliseconds, at least 100.*got "5000" \(string\)/],
+    [{ ttlMs: 1500.5 }, /`ttlMs` to be a whole number of milliseconds, at least 100.*got 1500.5 \(number\)/],
     [{ ttlMs: Number.POSITIVE_INFINITY }, /`ttlMs`/],
     [{ marginMs: 7500 }, /`marginMs` to be less than `ttlMs \/ 2` \(7500\), got 7500 \(number\)/],
     [{ marginMs: -1 }, /`marginMs`.*at least 0, got -1/],
@@ -29,7 +36,7 @@ describe('a bad option is refused', () => {
     [{ renewMs: 0 }, /`renewMs`/],
     [{ callMs: 5001 }, /`callMs` to be at most `renewMs` \(5000\), got 5001/],
     [{ retryMs: 0 }, /`retryMs`/],
-    [{ drainMs: 14_999 }, /`drainMs`.*at least `ttlMs` \(15000\), or Infinity, got 14999/],
+    [{ drainMs: 14_999 }, /`drainMs`.*milliseconds, at least 15000 \(`ttlMs`\), or Infinity, got 14999/],
     [{ drift: 0.2 }, /`drift`.*0 to 0.1, got 0.2/],
     [{ drift: '1' }, /`drift`/],
     [{ work: {} }, /`work` to be a function, got an object/],
@@ -49,6 +56,107 @@ describe('a bad option is refused', () => {
   test('no options at all', () => {
     // @ts-expect-error: options are required
     expect(() => new Candidate()).toThrow(/`options` to be an object, got undefined/)
+  })
+})
+
+describe('so does everything else that takes options', () => {
+  const open = () => store
+  const runner = { describe() {}, test() {} }
+  const client = { register: {}, Counter() {}, Gauge() {}, Histogram() {} }
+  const clock = new ManualClock()
+
+  test.each<[call: string, make: () => unknown, message: RegExp]>([
+    ["lead('x', fn)", () => lead('x', () => {}, undefined as never), /`options` to be an object, got undefined/],
+    ["lead('x', fn, null)", () => lead('x', () => {}, null as never), /`options` to be an object, got null/],
+    ["lead('x', fn, 'file')", () => lead('x', () => {}, 'file' as never), /`options` to be an object, got "file" \(string\)/],
+    ["runOnce('x', fn)", () => runOnce('x', () => {}, undefined as never), /`options` to be an object, got undefined/],
+    ["observe('x')", () => observe('x', undefined as never), /`options` to be an object, got undefined/],
+    ["describeStore('x')", () => describeStore('x', undefined as never), /`options` to be an object, got undefined/],
+    ['describeStore, no runner', () => describeStore('x', { open } as never), /`runner.describe` to be a function.*got undefined/],
+    ['describeStore, no open', () => describeStore('x', { runner } as never), /`open` to be a function, got undefined/],
+    [
+      'elpase',
+      () => describeStore('x', { open, runner, elpase: 1 } as never),
+      /Unknown option `elpase` \(1 \(number\)\): expected one of open, elapse/,
+    ],
+    ['elapse: 5', () => describeStore('x', { open, runner, elapse: 5 } as never), /`elapse` to be a function, got 5/],
+    ['wipe: true', () => describeStore('x', { open, runner, wipe: true } as never), /`wipe` to be a function, got true/],
+    ['graceMs: -1', () => describeStore('x', { open, runner, graceMs: -1 }), /`graceMs` to be a whole number.*at least 0, got -1/],
+    ['boundMs: 0', () => describeStore('x', { open, runner, boundMs: 0 }), /`boundMs` to be a whole number.*at least 1, got 0/],
+    ["timeoutMs: '5'", () => describeStore('x', { open, runner, timeoutMs: '5' as never }), /`timeoutMs`.*got "5"/],
+    ['skip: null', () => describeStore('x', { open, runner, skip: null as never }), /`skip` to be an object, got null/],
+    ["describeBus('x')", () => describeBus('x', undefined as never), /`options` to be an object, got undefined/],
+    ['describeBus, no ground', () => describeBus('x', { runner } as never), /`ground` to be a function, got undefined/],
+    ['waitMS', () => describeBus('x', { ground() {}, runner, waitMS: 1 } as never), /Unknown option `waitMS`.*expected `waitMs`/],
+    ['flaky()', () => flaky(undefined as never), /`store` to be an object with the methods.*got undefined/],
+    ['flaky, chanecs', () => flaky(store, { chanecs: {} } as never), /Unknown option `chanecs`/],
+    [
+      'flaky, a fault',
+      () => flaky(store, { chances: { 'answer-lots': 1 } as never }),
+      /Unknown option `answer-lots`.*expected one of refused/,
+    ],
+    ["flaky, '0.5'", () => flaky(store, { chances: { hung: '0.5' as never } }), /`chances.hung` to be a number from 0 to 1, got "0.5"/],
+    ["flaky, seed: 'a'", () => flaky(store, { seed: 'a' as never }), /`seed` to be a whole number, got "a"/],
+    ['flaky, clock', () => flaky(store, { clock: Date as never }), /`clock` to be an object with the methods/],
+    ["next('x')", () => flaky(store).next('x' as never), /`fault` to be one of refused,.*got "x"/],
+    ["next('hung', 'renw')", () => flaky(store).next('hung', 'renw' as never), /`verb` to be one of acquire, renew,.*got "renw"/],
+    ["delay('5')", () => flaky(store).delay('5' as never), /`delayMs` to be a finite number of milliseconds, at least 0, got "5"/],
+    ["cut('answer')", () => flaky(store).cut('answer' as never), /`what` to be one of both, requests, answers, got "answer"/],
+    ['candidats', () => new Cluster({ candidats: 3 } as never), /Unknown option `candidats` \(3 \(number\)\): expected one of candidates/],
+    ['new Cluster(3)', () => new Cluster(3 as never), /`options` to be an object, got 3/],
+    ['candidates: 0', () => new Cluster({ candidates: 0 }), /`candidates` to be a whole number, at least 1, got 0/],
+    ['Cluster, seed', () => new Cluster({ seed: Number.NaN }), /`seed` to be a whole number, got NaN/],
+    ['Cluster, store', () => new Cluster({ store: memory() as never }), /`store` to be a function that makes a store, got an object/],
+    ['Cluster, no store', () => new Cluster({ store: () => undefined as never }), /`store` to be an object with the methods/],
+    ['Cluster, work', () => new Cluster({ work: 5 as never }), /`work` to be a function, got 5/],
+    ['Cluster, ttlMs', () => new Cluster({ ttlMs: 5 }), /`ttlMs` to be a whole number of milliseconds.*got 5/],
+    [
+      'Cluster, options',
+      () => new Cluster({ options: { clock } as never }),
+      /Unknown option `clock` \(an object\): expected one of renewMs/,
+    ],
+    ["advance('5')", () => new Cluster().advance('5' as never), /`ms` to be a finite number of milliseconds, at least 0, got "5"/],
+    ['advance(-5)', () => new Cluster().advance(-5), /`ms` to be a finite number.*got -5/],
+    ['until(true)', () => new Cluster().until(true as never), /`reached` to be a function, got true/],
+    [
+      'until, a promise',
+      () => new Cluster().until((async () => false) as never),
+      /`reached` to be a function that returns a boolean, got an object/,
+    ],
+    ['until, NaN', () => new Cluster().until(() => true, Number.NaN), /`limitMs` to be a finite number.*got NaN/],
+    ["stepWall(0, '1')", () => new Cluster().stepWall(0, '1' as never), /`ms` to be a finite number of milliseconds, got "1"/],
+    ["partition(0, 'x')", () => new Cluster().partition(0, 'x' as never), /`what` to be one of both/],
+    ['freeze(7)', () => new Cluster().freeze(7), /`index` to be a process from 0 to 2, got 7/],
+    ['ManualClock, wal', () => new ManualClock({ wal: 0 } as never), /Unknown option `wal` \(0 \(number\)\): expected `wall`/],
+    [
+      'ManualClock, wall',
+      () => new ManualClock({ wall: new Date() as never }),
+      /`wall` to be a finite number of milliseconds, got an object/,
+    ],
+    ['advance(Infinity)', () => clock.advance(Number.POSITIVE_INFINITY), /`ms` to be a finite number.*got Infinity/],
+    ['advance()', () => clock.advance(undefined as never), /`ms` to be a finite number.*got undefined/],
+    ['block(NaN)', () => clock.block(Number.NaN), /`ms` to be a finite number.*at least 0, got NaN/],
+    ['block(-1)', () => clock.block(-1), /`ms` to be a finite number.*at least 0, got -1/],
+    ["suspend('5')", () => clock.suspend('5' as never), /`ms` to be a finite number.*at least 0, got "5"/],
+    ['stepWall(NaN)', () => clock.stepWall(Number.NaN), /`ms` to be a finite number of milliseconds, got NaN/],
+    ['timer(NaN)', () => clock.timer(Number.NaN, () => {}), /`delayMs` to be a number of milliseconds, got NaN/],
+    [
+      'prometheus, register',
+      () => prometheus(client as never, { register: {} } as never),
+      /Unknown option `register` \(an object\): expected one of registry/,
+    ],
+    ['prometheus()', () => prometheus(undefined as never), /`client` to be an object with the methods Counter,.*got undefined/],
+    ['add({})', () => new IpcRelay().add({} as never), /`peer` to be an object with the methods send, on, off, got an object/],
+    ['addCluster({})', () => new IpcRelay().addCluster({} as never), /`cluster` to be an object with the methods on, got an object/],
+  ])('%s', async (_, make, message) => {
+    const before = [clock.mono(), clock.wall()]
+    // Some throw, some reject.
+    const error = await Promise.resolve()
+      .then(make)
+      .catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(TenureError)
+    expect(error).toMatchObject({ code: 'bad-option', message: expect.stringMatching(message) })
+    expect([clock.mono(), clock.wall()]).toEqual(before)
   })
 })
 

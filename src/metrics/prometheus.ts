@@ -4,7 +4,7 @@
  */
 
 import { badOption } from '../errors.ts'
-import { checkMethods } from '../options.ts'
+import { checkKnown, checkMethods } from '../options.ts'
 import { type CounterName, counters, entriesOf, type GaugeName, gauges, type HistogramName, histograms, type Labels } from './catalog.ts'
 import { Collector } from './collector.ts'
 
@@ -69,6 +69,7 @@ export interface Metrics {
  * Throws a `TenureError` of code `bad-option`, also where the registry has these metrics already.
  */
 export function prometheus<R extends PromRegistry>(client: PromClient<R>, options: PrometheusOptions<R> = {}): Metrics {
+  checkKnown(options, { registry: true })
   checkMethods('client', client, ['Counter', 'Gauge', 'Histogram'])
   const registry = checkMethods('registry', options.registry ?? client.register, ['getSingleMetric', 'removeSingleMetric'])
   const names = [gauges, counters, histograms].flatMap((part) => Object.keys(part))

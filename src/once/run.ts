@@ -64,15 +64,17 @@ export class Run<T> {
         listenerFailed: (_, thrown) => warn(logger, `onTrouble failed: ${messageOf(thrown)}`, 'listener-failed'),
       },
     )
-    if (onTrouble) {
-      listeners.on('trouble', onTrouble)
-      this.#shell.on('trouble', (error) => listeners.emit('trouble', error))
-    }
+    if (onTrouble) listeners.on('trouble', onTrouble)
     this.#troubles = new Troubles(clock, logger, {
       told(error) {
         listeners.emit('trouble', error)
         return onTrouble !== undefined
       },
+    })
+    this.#shell.on('trouble', (error) => {
+      // The logger has heard it from the candidate, and the caller will hear by the rejection what its work threw.
+      if (logger || (error.code === 'work-failed' && !this.#end)) listeners.emit('trouble', error)
+      else this.#troubles.report(error, {})
     })
     this.#ended = new Promise((resolve) => {
       this.#endOf = resolve

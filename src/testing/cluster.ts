@@ -6,8 +6,10 @@
 
 import { badOption } from '../errors.ts'
 import { Candidate, type CandidateOptions, type Clock, type Tenure, type TenureEnd, type TenureError } from '../index.ts'
+import { checkKnown, checkStore, checkType } from '../options.ts'
 import type { LeaseStore } from '../store.ts'
 import { memory } from '../stores/memory.ts'
+import { checkFunction, checkMs, checkSeed, checkStepMs } from './checks.ts'
 import { FlakyStore } from './flaky.ts'
 import { ManualClock } from './manual-clock.ts'
 import { Gate, gated, ProcessClock } from './process.ts'
@@ -43,6 +45,31 @@ export interface SeenTenure {
   readonly why: TenureEnd | undefined
 }
 
+const known: Record<keyof ClusterOptions, true> = {
+  candidates: true,
+  election: true,
+  ttlMs: true,
+  store: true,
+  work: true,
+  options: true,
+  delayMs: true,
+  seed: true,
+}
+
+/** The rest is the cluster's to say. */
+const knownOfAll: Record<keyof NonNullable<ClusterOptions['options']>, true> = {
+  renewMs: true,
+  callMs: true,
+  marginMs: true,
+  drift: true,
+  retryMs: true,
+  drainMs: true,
+  advert: true,
+  logger: true,
+  signal: true,
+  unref: true,
+}
+
 interface Process {
   readonly candidate: Candidate
   readonly clock: ProcessClock
@@ -53,7 +80,8 @@ interface Process {
 /**
  * Candidates of one election, on one store in memory. `await cluster.start()` first, `await cluster.stop()` last, or
  * `await using cluster = new Cluster()`. Processes are numbered from 0; a number may be what `leader()` answered, and
- * where that was `undefined` the call throws.
+ * where that was `undefined` the call throws. A bad option, and a time that cannot pass, is refused with a `TenureError` of
+ * code `bad-option`.
  *
  * ```ts
  * const cluster = new Cluster({ candidates: 3, ttlMs: 10_000, work })
@@ -76,12 +104,16 @@ export class Cluster {
   readonly #violations: string[] = []
 
   constructor(options: ClusterOptions = {}) {
+    checkKnown(options, known)
+    checkKnown(options.options ?? {}, knownOfAll)
+    checkType('store', options.store, 'function', 'a function that makes a store')
+    checkType('work', options.work, 'function', 'a function')
     const { candidates = 3, seed = 1 } = options
     if (!Number.isSafeInteger(candidates) || candidates < 1) throw badOption('candidates', 'a whole number, at least 1', candidates)
     this.#options = options
     this.election = options.election ?? 'cluster'
-    this.clock = new ManualClock({ seed })
-    this.store = options.store?.(this.clock) ?? memory({ clock: this.clock })
+    this.clock = new ManualClock({ seed: checkSeed(seed) })
+    this.store = options.store ? checkStore(options.store(this.clock)) : memory({ clock: this.clock })
     this.#processes = Array.from({ length: candidates }, (_, index) => this.#boot(index))
   }
 
@@ -113,10 +145,11 @@ export class Cluster {
 
   /** Let time pass until something is so, at most for so many milliseconds; then it throws. */
   async until(reached: () => boolean, limitMs = 10 * this.#ttlMs): Promise<void> {
-    const end = this.clock.mono() + limitMs
+    checkFunction('reached', reached)
+    const end = this.clock.mono() + checkMs('limitMs', limitMs)
     const stepMs = Math.max(1, Math.floor(this.#ttlMs / 200))
     await this.clock.settle()
-    while (!reached()) {
+    while (!isSo(reached())) {
       if (this.clock.mono() >= end) throw new Error(`Expected it to be so within ${limitMs} ms, got: ${this.#describe()}`)
       await this.advance(stepMs)
     }
@@ -196,7 +229,7 @@ export class Cluster {
 
   /** The wall clock of one process is stepped, forward or back. */
   stepWall(index: number | undefined, ms: number): void {
-    this.#process(index).clock.stepWall(ms)
+    this.#process(index).clock.stepWall(checkStepMs('ms', ms))
   }
 
   /** Throws unless exactly one candidate leads now, and no two ever led at once. */
@@ -291,4 +324,10 @@ export class Cluster {
     if (index !== undefined && this.#processes[index]) return index
     throw badOption('index', `a process from 0 to ${this.#processes.length - 1}`, index)
   }
+}
+
+/** A promise would always be so. */
+function isSo(answer: boolean): boolean {
+  if (typeof answer === 'boolean') return answer
+  throw badOption('reached', 'a function that returns a boolean', answer)
 }

@@ -1,8 +1,10 @@
 /** The laws of buses as a test suite, for any runner that has `describe` and `test`. */
 
+import { checkKnown, checkMethods, whole } from '../options.ts'
 import { type BusGround, BusLab, type BusNeed } from './buses/lab.ts'
 import { busLaws } from './buses/laws.ts'
-import type { Runner } from './describe-store.ts'
+import { checkFunction } from './checks.ts'
+import { checkRunner, type Runner } from './describe-store.ts'
 
 /** The bus under test, and the runner. */
 export interface DescribeBusOptions {
@@ -16,14 +18,24 @@ export interface DescribeBusOptions {
   readonly timeoutMs?: number | undefined
 }
 
-/** Define one test for each law of a bus. What a bus cannot be asked is skipped, and says so. */
+const known: Record<keyof DescribeBusOptions, true> = { ground: true, runner: true, waitMs: true, timeoutMs: true }
+
+/**
+ * Define one test for each law of a bus. What a bus cannot be asked is skipped, and says so. Throws a `TenureError` of code
+ * `bad-option`.
+ */
 export function describeBus(name: string, options: DescribeBusOptions): void {
-  const { runner, waitMs = 30_000, timeoutMs = 120_000 } = options
+  checkKnown(options, known)
+  checkFunction('ground', options.ground)
+  const { waitMs = 30_000, timeoutMs = 120_000 } = options
+  whole('waitMs', waitMs, 1)
+  whole('timeoutMs', timeoutMs, 0)
+  const runner = checkRunner(options.runner)
   runner.describe(`${name} keeps the laws of a bus`, () => {
     for (const law of busLaws) {
       // No parameter that a runner could count: some wait for a callback then.
       const body = async (...args: { skip?(reason?: string): unknown }[]) => {
-        const lab = new BusLab(await options.ground(), waitMs)
+        const lab = new BusLab(checkMethods('ground()', await options.ground(), ['open']), waitMs)
         try {
           if (law.needs && !offers(lab.ground, law.needs)) args[0]?.skip?.(`the ground does not offer ${law.needs}`)
           else await law.check(lab)

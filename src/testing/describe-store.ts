@@ -4,7 +4,9 @@
  */
 
 import { badOption, TenureError } from '../errors.ts'
-import { type LabOptions, laws, missing, openLab } from './laws.ts'
+import { whole } from '../options.ts'
+import { checkLabOptions, labOf, labOptions } from './laws/lab.ts'
+import { type LabOptions, laws, missing } from './laws.ts'
 
 /** What a test gets from its runner. Only used to say that it was skipped. */
 interface TestContext {
@@ -32,12 +34,16 @@ export interface DescribeStoreOptions extends LabOptions {
   readonly timeoutMs?: number | undefined
 }
 
+const known: Record<keyof DescribeStoreOptions, true> = { ...labOptions, runner: true, skip: true, timeoutMs: true }
+
 /**
- * Define one test for each law of a store. Throws a `TenureError` of code `bad-option` for a law in `skip` that does not
- * exist or has no reason.
+ * Define one test for each law of a store. Throws a `TenureError` of code `bad-option`, also for a law in `skip` that does
+ * not exist or has no reason.
  */
 export function describeStore(name: string, options: DescribeStoreOptions): void {
+  checkLabOptions(options, known)
   const { runner, skip = {}, timeoutMs = 120_000 } = options
+  whole('timeoutMs', timeoutMs, 0)
   const { describe, test } = checkRunner(runner)
   checkSkips(skip)
   describe(`${name} keeps the laws of a store`, () => {
@@ -49,7 +55,7 @@ export function describeStore(name: string, options: DescribeStoreOptions): void
       }
       // No parameter that a runner could count: some wait for a callback then.
       const body = async (...args: TestContext[]) => {
-        const lab = await openLab(options)
+        const lab = await labOf(options)
         try {
           const lacking = missing(law, lab)
           if (lacking === undefined) await law.check(lab)
@@ -68,7 +74,8 @@ function skipTest(test: Test, name: string): void {
   else test(name, async () => {})
 }
 
-function checkRunner(runner: Runner): Runner {
+/** Throws a `TenureError` of code `bad-option`. */
+export function checkRunner(runner: Runner): Runner {
   for (const verb of ['describe', 'test'] as const) {
     if (typeof runner?.[verb] !== 'function') throw badOption(`runner.${verb}`, 'a function of the test runner', runner?.[verb])
   }
@@ -76,6 +83,7 @@ function checkRunner(runner: Runner): Runner {
 }
 
 function checkSkips(skip: Readonly<Record<string, string>>): void {
+  if (typeof skip !== 'object' || skip === null) throw badOption('skip', 'an object', skip)
   for (const [name, reason] of Object.entries(skip)) {
     if (!laws.some((law) => law.name === name)) {
       throw new TenureError(

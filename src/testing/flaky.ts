@@ -6,7 +6,9 @@
 
 import { type Clock, systemClock } from '../clock.ts'
 import { badOption, TenureError } from '../errors.ts'
+import { checkClock, checkKnown, checkStore } from '../options.ts'
 import type { Bid, Hold, Lease, LeaseStore, Memo, StoreTiming } from '../store.ts'
+import { checkMs, checkOneOf, checkSeed } from './checks.ts'
 import { randomFrom } from './manual-clock.ts'
 
 /** What can happen to one call. */
@@ -48,9 +50,23 @@ type Direction = 'requests' | 'answers'
 type Link = { readonly lost: ReadonlySet<Direction>; readonly down: boolean }
 
 const sound: Link = { lost: new Set(), down: false }
-const faults: readonly CallFault[] = ['refused', 'reset', 'request-lost', 'answer-lost', 'doubled', 'hung']
+const known: Record<keyof FlakyOptions, true> = { seed: true, chances: true, delayMs: true, clock: true }
+const chanceNames: Record<CallFault, true> = {
+  refused: true,
+  reset: true,
+  'request-lost': true,
+  'answer-lost': true,
+  doubled: true,
+  hung: true,
+}
+const faults = Object.keys(chanceNames) as CallFault[]
+const verbs: readonly Verb[] = ['acquire', 'renew', 'release', 'read', 'list', 'memo.read', 'memo.write']
+const cuts: readonly (Direction | 'both')[] = ['both', 'requests', 'answers']
 
-/** Put a bad network in front of a store. Each process of a test gets a link of its own: `flaky(store)` for each. */
+/**
+ * Put a bad network in front of a store. Each process of a test gets a link of its own: `flaky(store)` for each. Throws a
+ * `TenureError` of code `bad-option`.
+ */
 export function flaky(store: LeaseStore, options: FlakyOptions = {}): FlakyStore {
   return new FlakyStore(store, options)
 }
@@ -77,9 +93,10 @@ export class FlakyStore implements LeaseStore {
   #stalled: { readonly over: Promise<void>; readonly end: () => void } | undefined
 
   constructor(store: LeaseStore, options: FlakyOptions = {}) {
-    this.#store = store
-    this.#clock = options.clock ?? systemClock
-    this.#random = randomFrom(options.seed ?? 1)
+    this.#store = checkStore(store)
+    checkKnown(options, known)
+    this.#clock = checkClock(options.clock ?? systemClock)
+    this.#random = randomFrom(checkSeed(options.seed ?? 1))
     this.name = store.name
     this.minTtlMs = store.minTtlMs
     this.timing = store.timing
@@ -104,6 +121,7 @@ export class FlakyStore implements LeaseStore {
 
   /** From now on these chances hold, and no others. Throws a `TenureError` of code `bad-option`. */
   roll(chances: Chances): void {
+    checkKnown(chances, chanceNames)
     const total = faults.reduce((sum, fault) => sum + chance(fault, chances[fault]), 0)
     if (total > 1) throw badOption('chances', 'at most 1 together', total)
     this.#chances = chances
@@ -111,18 +129,19 @@ export class FlakyStore implements LeaseStore {
 
   /** From now on requests and answers are on their way for up to so many milliseconds each. */
   delay(delayMs: number): void {
-    if (!(delayMs >= 0 && delayMs < Number.POSITIVE_INFINITY)) throw badOption('delayMs', 'a number of milliseconds, at least 0', delayMs)
-    this.#delayMs = delayMs
+    this.#delayMs = checkMs('delayMs', delayMs)
   }
 
-  /** The next call, or the next of this verb, has this fault. Several queue up. */
+  /** The next call, or the next of this verb, has this fault. Several queue up. Throws a `TenureError` of code `bad-option`. */
   next(fault: CallFault, verb?: Verb): void {
-    if (!faults.includes(fault)) throw badOption('fault', `one of ${faults.join(', ')}`, fault)
+    checkOneOf('fault', fault, faults)
+    if (verb !== undefined) checkOneOf('verb', verb, verbs)
     this.#script.push({ fault, verb })
   }
 
   /** The link is cut without a word: what is on its way is lost, in both directions or in one. Watches fall silent. */
   cut(what: Direction | 'both' = 'both'): void {
+    checkOneOf('what', what, cuts)
     this.#link = { lost: new Set(what === 'both' ? ['requests', 'answers'] : [what]), down: false }
   }
 
@@ -260,7 +279,7 @@ export class FlakyStore implements LeaseStore {
 }
 
 function chance(fault: CallFault, value = 0): number {
-  if (value >= 0 && value <= 1) return value
+  if (typeof value === 'number' && value >= 0 && value <= 1) return value
   throw badOption(`chances.${fault}`, 'a number from 0 to 1', value)
 }
 

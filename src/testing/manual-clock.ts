@@ -4,6 +4,9 @@
  */
 
 import { type Clock, systemClock } from '../clock.ts'
+import { badOption } from '../errors.ts'
+import { checkKnown } from '../options.ts'
+import { checkMs, checkSeed, checkStepMs } from './checks.ts'
 
 interface Timer {
   readonly at: number
@@ -19,7 +22,12 @@ export interface ManualClockOptions {
   readonly seed?: number | undefined
 }
 
-/** A clock for tests: moves only when it is told to, by `advance`. */
+const known: Record<keyof ManualClockOptions, true> = { wall: true, seed: true }
+
+/**
+ * A clock for tests: moves only when it is told to, by `advance`. What is no finite number of milliseconds is refused with
+ * a `TenureError` of code `bad-option`.
+ */
 export class ManualClock implements Clock {
   #mono = 1000
   #wall: number
@@ -28,8 +36,9 @@ export class ManualClock implements Clock {
   readonly #timers = new Set<Timer>()
 
   constructor(options: ManualClockOptions = {}) {
-    this.#wall = options.wall ?? Date.UTC(2026, 0, 1)
-    this.#random = randomFrom(options.seed ?? 1)
+    checkKnown(options, known)
+    this.#wall = checkStepMs('wall', options.wall ?? Date.UTC(2026, 0, 1))
+    this.#random = randomFrom(checkSeed(options.seed ?? 1))
   }
 
   mono(): number {
@@ -41,6 +50,8 @@ export class ManualClock implements Clock {
   }
 
   timer(delayMs: number, wake: () => void): () => void {
+    // It would never fire.
+    if (typeof delayMs !== 'number' || Number.isNaN(delayMs)) throw badOption('delayMs', 'a number of milliseconds', delayMs)
     const timer: Timer = { at: this.#mono + delayMs, order: this.#order++, wake }
     this.#timers.add(timer)
     return () => void this.#timers.delete(timer)
@@ -66,7 +77,7 @@ export class ManualClock implements Clock {
 
   /** Let time pass: timers fire at their instants, in order, and what they set off is waited for. */
   async advance(ms: number): Promise<void> {
-    const until = this.#mono + ms
+    const until = this.#mono + checkMs('ms', ms)
     await this.settle()
     for (let next = this.#due(until); next; next = this.#due(until)) {
       this.#move(next.at - this.#mono)
@@ -84,17 +95,17 @@ export class ManualClock implements Clock {
 
   /** The event loop is blocked for so long: time passes and no timer fires. They fire, late, with the next `advance`. */
   block(ms: number): void {
-    this.#move(ms)
+    this.#move(checkMs('ms', ms))
   }
 
   /** The wall clock is stepped, forward or back; the monotonic one does not notice. */
   stepWall(ms: number): void {
-    this.#wall += ms
+    this.#wall += checkStepMs('ms', ms)
   }
 
   /** The machine sleeps: the wall clock goes on, the monotonic clock and all timers stand still. */
   suspend(ms: number): void {
-    this.#wall += ms
+    this.#wall += checkMs('ms', ms)
   }
 
   #due(until: number): Timer | undefined {

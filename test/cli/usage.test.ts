@@ -51,7 +51,7 @@ describe('usage: 64, and what to type', () => {
     [
       'a ttl below the least',
       ['run', 'x', '--ttl', '50ms', '--', 'true'],
-      'Expected `--ttl` to be at least 100, the least that store `file` can keep, got 50 (number), in milliseconds',
+      'Expected `--ttl` to be a whole number of milliseconds, at least 100, the least that store `file` can keep, got 50 (number)',
     ],
     [
       'a margin of half the ttl',

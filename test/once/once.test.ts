@@ -1,5 +1,5 @@
-import { afterEach, describe, expect, test } from 'vitest'
-import { TenureError } from '../../src/index.ts'
+import { afterEach, beforeEach, describe, expect, type MockInstance, test, vi } from 'vitest'
+import { type Logger, TenureError } from '../../src/index.ts'
 import { runOnce } from '../../src/once.ts'
 import type { LeaseStore, Memo } from '../../src/store.ts'
 import { memory } from '../../src/stores/memory.ts'
@@ -69,7 +69,7 @@ describe('what is refused', () => {
     [
       'a wait that is none',
       ['x', work, { store, waitMs: 0 }],
-      /^Expected `waitMs` to be a whole number of milliseconds, at least 1, got 0/,
+      /^Expected `waitMs` to be a whole number of milliseconds, at least 1 \(not to wait for others, what the store needs to answer, e.g. 1000\), got 0/,
     ],
     ['an option that nobody knows', ['x', work, { store, versoin: 7 } as never], /^Unknown option `versoin`/],
     ['a name that is none', ['', work, { store }], /^Expected `election`/],
@@ -101,6 +101,46 @@ describe('what is refused', () => {
     expect(await rejection(runOnce('x', count, { store: withMemo(memory(), { read: denied }) }))).toMatchObject({ code: 'store-denied' })
     expect(await rejection(runOnce('x', count, { store: withMemo(memory(), { write: denied }) }))).toMatchObject({ code: 'store-denied' })
     expect(runs).toBe(0)
+  })
+})
+
+describe('what the work throws', () => {
+  const boom = () => {
+    throw new Error('boom')
+  }
+  let warnings: MockInstance<typeof process.emitWarning>
+  beforeEach(() => {
+    warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  })
+  afterEach(() => warnings.mockRestore())
+
+  test('is told by the rejection, and by no warning', async () => {
+    expect(await rejection(runOnce('x', boom, { store: memory() }))).toMatchObject({ message: 'boom' })
+    expect(warnings).not.toHaveBeenCalled()
+  })
+
+  test('is heard by who listens, and by a logger, once each', async () => {
+    const told: string[] = []
+    const say = (message: string) => void told.push(message)
+    const logger: Logger = { debug() {}, info() {}, warn: say, error: say }
+    await rejection(runOnce('x', boom, { store: memory(), onTrouble: ({ message }) => say(message) }))
+    expect(told.splice(0)).toEqual(['The work of `x` failed: boom'])
+    await rejection(runOnce('x', boom, { store: memory(), logger }))
+    expect(told.splice(0)).toEqual(['The work of `x` failed: boom'])
+    await rejection(runOnce('x', boom, { store: memory(), logger, onTrouble: ({ message }) => say(message) }))
+    expect(told).toHaveLength(2)
+    expect(warnings).not.toHaveBeenCalled()
+  })
+
+  test('any other trouble that nobody listens to is warned of, once', async () => {
+    const clock = new ManualClock()
+    const store = flaky(memory({ clock }), { clock })
+    for (const verb of ['memo.read', 'acquire', 'acquire'] as const) store.next('refused', verb)
+    await settled(
+      clock,
+      runOnce('x', () => 1, { store, clock }),
+    )
+    expect(warnings.mock.calls).toEqual([[expect.any(String), { type: 'TenureWarning', code: 'store-unreachable' }]])
   })
 })
 

@@ -77,7 +77,7 @@ describe('describeStore', () => {
 
   test('refuses a ttl that the store cannot keep', async () => {
     const [one] = defined({ ttlMs: 99 })
-    await expect(one?.body()).rejects.toThrow('Expected `ttlMs` to be a whole number, at least 100, got 99 (number)')
+    await expect(one?.body()).rejects.toThrow('Expected `ttlMs` to be a whole number of milliseconds, at least 100, got 99 (number)')
   })
 })
 

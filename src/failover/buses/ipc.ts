@@ -7,6 +7,7 @@
 
 import { systemClock } from '../../clock.ts'
 import { TenureError } from '../../errors.ts'
+import { checkMethods } from '../../options.ts'
 import { type Bus, isOversized } from '../bus.ts'
 import { type Link, type LinkEnds, linkedBus } from './shared/linked.ts'
 
@@ -103,8 +104,12 @@ export class IpcRelay {
     this.bus = linkedBus({ name: 'ipc', clock: systemClock, open: (ends) => this.#open(ends) })
   }
 
-  /** Relay for this child, or worker, until its channel is closed. The function returned ends it earlier. */
+  /**
+   * Relay for this child, or worker, until its channel is closed. The function returned ends it earlier. Throws a
+   * `TenureError` of code `bad-option` for a child without an IPC channel.
+   */
   add(peer: IpcPeer): () => void {
+    checkMethods('peer', peer, ['send', 'on', 'off'])
     const known = this.#peers.get(peer)
     if (known) return known.detach
     const attached: Attached = {
@@ -128,6 +133,7 @@ export class IpcRelay {
 
   /** Relay for all workers of a cluster, those to come included. */
   addCluster(cluster: IpcCluster): void {
+    checkMethods('cluster', cluster, ['on'])
     for (const worker of Object.values(cluster.workers ?? {})) if (worker) this.add(worker)
     cluster.on('fork', (worker) => void this.add(worker))
   }

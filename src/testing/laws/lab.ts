@@ -5,8 +5,9 @@
  */
 
 import { systemClock } from '../../clock.ts'
-import { badOption } from '../../errors.ts'
+import { checkKnown, checkStore, checkType, whole } from '../../options.ts'
 import type { Bid, LeaseStore } from '../../store.ts'
+import { checkFunction } from '../checks.ts'
 import { Contender } from './contender.ts'
 import { LawBroken, TooSlow } from './law.ts'
 import { sleep } from './sleep.ts'
@@ -39,12 +40,38 @@ interface Bench {
   elapsedMs: number
 }
 
-/** Open a lab; close it when the law has been checked. */
+/** The names of all options. */
+export const labOptions: Record<keyof LabOptions, true> = {
+  open: true,
+  elapse: true,
+  ttlMs: true,
+  graceMs: true,
+  boundMs: true,
+  wipe: true,
+  restart: true,
+  close: true,
+}
+
+/** Throws a `TenureError` of code `bad-option`: an option that is misspelt would leave laws unasked. */
+export function checkLabOptions(options: LabOptions, names: Readonly<Record<string, true>> = labOptions): void {
+  checkKnown(options, names)
+  checkFunction('open', options.open)
+  for (const name of ['elapse', 'wipe', 'restart', 'close'] as const) checkType(name, options[name], 'function', 'a function')
+  if (options.graceMs !== undefined) whole('graceMs', options.graceMs, 0)
+  if (options.boundMs !== undefined) whole('boundMs', options.boundMs, 1)
+}
+
+/** Open a lab; close it when the law has been checked. Rejects with a `TenureError` of code `bad-option`. */
 export async function openLab(options: LabOptions): Promise<Lab> {
-  const store = await options.open()
+  checkLabOptions(options)
+  return labOf(options)
+}
+
+/** Open a lab whose options have been checked. */
+export async function labOf(options: LabOptions): Promise<Lab> {
+  const store = checkStore(await options.open())
   const leastMs = store.minTtlMs ?? 100
-  const ttlMs = options.ttlMs ?? Math.max(500, leastMs)
-  if (!Number.isSafeInteger(ttlMs) || ttlMs < leastMs) throw badOption('ttlMs', `a whole number, at least ${leastMs}`, ttlMs)
+  const ttlMs = whole('ttlMs', options.ttlMs ?? Math.max(500, leastMs), leastMs)
   return new Lab({ options, store, opened: new Set([store]), elapsedMs: 0 }, ttlMs)
 }
 
