@@ -29,7 +29,10 @@ export interface ObserveOptions {
   readonly store: LeaseStore
   /** Aborting it ends the iteration. */
   readonly signal?: AbortSignal | undefined
-  /** The longest pause between looks, jittered; three times as long while a watch tells of changes. @default 5000, or the store's own */
+  /**
+   * The longest pause between looks, jittered; three times as long while a watch tells of changes, and at most a second
+   * while nobody leads. @default 5000, or the store's own
+   */
   readonly retryMs?: number | undefined
   /** The longest that a look may take. @default half of `retryMs` */
   readonly callMs?: number | undefined
@@ -158,7 +161,9 @@ class Observer {
     const { clock, retryMs } = this.#parts
     let told = false
     let failures = 0
+    let vacant = 0
     while (!ended.aborted) {
+      if (this.#nudged) vacant = 0
       this.#nudged = false
       const askedAt = clock.mono()
       let pauseMs: number
@@ -170,8 +175,9 @@ class Observer {
         failures = 0
         const seen = seenOf(lease)
         news = this.#knowledge.learn(seen, askedAt) || !told
+        vacant = seen ? 0 : vacant + 1
         // Where nothing is left nobody leads, although the record still stands: there is no end to wait for.
-        pauseMs = lookAgainMs(retryMs, seen && lease?.remainingMs, this.#watched, clock.random())
+        pauseMs = lookAgainMs(retryMs, seen && lease?.remainingMs, this.#watched, vacant, clock.random())
       } catch (thrown) {
         if (ended.aborted) return
         const error = asStoreError(this.#parts.store.name, 'read', thrown)

@@ -103,10 +103,13 @@ export function lookPauseMs(timing: Timing, freeInMs: number, watched: boolean, 
   return Math.min(freeInMs + spreadMs(dice), patience)
 }
 
-/** Pause of an observer: until the lease it saw can be over, and no longer than it is told to wait. */
-export function lookAgainMs(retryMs: number, freeInMs: number | undefined, watched: boolean, dice: number): number {
-  const patience = jittered(watched ? 3 * retryMs : retryMs, dice)
-  return freeInMs === undefined ? patience : Math.min(freeInMs + spreadMs(dice), patience)
+/**
+ * Pause of an observer: until the lease it saw can be over, and no longer than it is told to wait. Where nobody led at the
+ * last `vacant` looks it looks again soon: not every watch tells of those who are elected.
+ */
+export function lookAgainMs(retryMs: number, freeInMs: number | undefined, watched: boolean, vacant: number, dice: number): number {
+  if (freeInMs === undefined) return jittered(Math.min(10 * 2 ** vacant, retryMs, 1000), dice)
+  return Math.min(freeInMs + spreadMs(dice), jittered(watched ? 3 * retryMs : retryMs, dice))
 }
 
 /**

@@ -3,7 +3,8 @@
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { describe, expect, test, vi } from 'vitest'
-import { Candidate, type Leader, observe } from '../../src/index.ts'
+import { Candidate, type Leader, type LeaseStore, observe } from '../../src/index.ts'
+import { memory } from '../../src/stores/memory.ts'
 import { ManualClock } from '../../src/testing/index.ts'
 import { Puppet } from './puppet.ts'
 
@@ -238,6 +239,45 @@ describe('A22: who leads', () => {
     expect(clock.pending).toBe(0)
   })
 
+  test('A22: observe with its defaults, where the watch tells of releases only: a handover at once, a first election in a second', async () => {
+    const clock = new ManualClock()
+    const inner = memory({ clock })
+    const listeners = new Set<() => void>()
+    const store: LeaseStore = {
+      ...inner,
+      async release(hold, signal) {
+        await inner.release(hold, signal)
+        for (const changed of listeners) changed()
+      },
+      watch: (_, changed, signal) =>
+        new Promise((resolve) => {
+          listeners.add(changed)
+          changed()
+          signal.addEventListener('abort', () => resolve())
+        }),
+    }
+    const never = new AbortController().signal
+    const bid = (holder: string) => ({ election: 'e', holder, candidate: holder, ttlMs: 60_000 })
+    const seen: (string | undefined)[] = []
+    const iterator = observe('e', { store, clock })
+    const done = (async () => {
+      for await (const leader of iterator) seen.push(leader?.candidate)
+    })()
+    await clock.advance(60_000)
+    await inner.acquire(bid('first'), never)
+    await clock.advance(1000)
+    expect(seen).toEqual([undefined, 'first'])
+    await clock.advance(7000)
+    await store.release(bid('first'), never)
+    await clock.advance(15)
+    await inner.acquire(bid('second'), never)
+    await clock.advance(50)
+    expect(seen).toEqual([undefined, 'first', undefined, 'second'])
+    await iterator.return?.(undefined)
+    await done
+    expect(clock.pending).toBe(0)
+  })
+
   test('observe notices a lease that runs out in silence, gives up a hung look, and can be left', async () => {
     const clock = new ManualClock()
     const store = new Puppet(clock)
@@ -288,6 +328,8 @@ describe('A22: who leads', () => {
 
   test('observe with a pause longer than any timer does not ask in a circle', async () => {
     const store = new Puppet(new ManualClock())
+    const lease = { election: 'e', holder: 'h', candidate: 'c', ttlMs: 9_000_000_000 }
+    await store.inner.acquire(lease, new AbortController().signal)
     const iterator = observe('e', { store, retryMs: 6_000_000_000 })
     await iterator.next()
     const waiting = iterator.next()

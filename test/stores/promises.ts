@@ -113,6 +113,28 @@ export function describePromises(name: string, ground: Ground): void {
       await looking
     })
 
+    test('A22: an observer with its defaults hears of a first election, of a handover, and of the end', async () => {
+      const it = contest()
+      const ended = new AbortController()
+      const seen: (string | undefined)[] = []
+      const looking = (async () => {
+        for await (const leader of observe(it.election, { store: open(), signal: ended.signal })) seen.push(leader?.candidate)
+      })()
+      const sees = (candidate: string | undefined) =>
+        until(`${candidate} is seen`, () => seen.length > 0 && seen.at(-1) === candidate, 5000)
+      await sees(undefined)
+      const [a, b] = [it.add(open(), { id: 'first' }), it.add(open(), { id: 'second' })]
+      await a.start()
+      await sees('first')
+      await b.start()
+      await a.stop()
+      await sees('second')
+      await b.stop()
+      await sees(undefined)
+      ended.abort()
+      await looking
+    })
+
     test.skipIf(!ground.wipe)(
       'A5, D1: the record is deleted by an operator: the leader steps down at its next renewal, and the token still grows',
       async () => {
