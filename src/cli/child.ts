@@ -8,10 +8,14 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Duplex } from 'node:stream'
+import { after } from './after.ts'
 import { exitCode, exitCodeOfSignal, Refusal } from './exit-codes.ts'
 import { isErrno } from './output.ts'
 import { processOf } from './processes.ts'
 import { launcher } from './terminal.ts'
+
+/** A witness that has not gone for so long is frozen. */
+const FROZEN_MS = 5000
 
 /** How a command ended, as the exit code that is passed on. */
 export interface Ending {
@@ -34,6 +38,8 @@ export interface Launch {
    * true.
    */
   led(group: number): Promise<boolean>
+  /** Somebody has typed Ctrl-C or Ctrl-\. The command has heard of it, too. */
+  typed(signal: NodeJS.Signals): void
   /** The command was stopped at the terminal. Resolves with where it is to go on. */
   stopped(launcherPid: number): Promise<'fg' | 'bg'>
 }
@@ -43,7 +49,7 @@ export async function runChild(launch: Launch): Promise<Ending> {
   const { command, environment, mark, onTerminal } = launch
   const [file = '', args] = onTerminal ? launcher(command, mark) : [command[0], command.slice(1)]
   const child = spawn(file, args, {
-    stdio: onTerminal ? ['inherit', 'inherit', 'inherit', 'pipe'] : 'inherit',
+    stdio: onTerminal ? ['inherit', 'inherit', 'inherit', 'pipe', 'pipe'] : 'inherit',
     // A session of its own is also a group of its own; a launcher makes the group within ours.
     detached: !onTerminal,
     env: environment,
@@ -59,8 +65,11 @@ export async function runChild(launch: Launch): Promise<Ending> {
     ran = processOf(group)?.group === group && (await launch.led(group))
     return ran
   }
-  converse(child, { ...launch, led })
-  return { ...(await ended), neverRan: !ran }
+  const lastWord = converse(child, { ...launch, led })
+  const result = await ended
+  // What was typed before the command ended has to be known when it has.
+  await lastWord()
+  return { ...result, neverRan: !ran }
 }
 
 function ending(child: ChildProcess): Promise<Ending> {
@@ -75,20 +84,32 @@ function ending(child: ChildProcess): Promise<Ending> {
   })
 }
 
-/** Talk with the launcher: learn the group, let the command go, and stop and go on together with it. */
-function converse(child: ChildProcess, { led, stopped }: Pick<Launch, 'led' | 'stopped'>): void {
-  const line = child.stdio[3]
-  if (!(line instanceof Duplex)) return
+/**
+ * Talk with the launcher: learn the group, let the command go, hear what is typed, and stop and go on together with it. The
+ * function returned sends the witness away, and resolves when it has gone.
+ */
+function converse(child: ChildProcess, { led, typed, stopped }: Pick<Launch, 'led' | 'typed' | 'stopped'>): () => Promise<void> {
+  const [, , , line, leash] = child.stdio
+  if (!(line instanceof Duplex) || !(leash instanceof Duplex)) return async () => {}
   const heard = async (words: string) => {
     const [word, value] = words.split(' ')
     if (word === 'stopped') line.write(`${await stopped(child.pid ?? 0)}\n`)
     else if (word === 'pid') line.write((await led(Number(value))) ? 'go\n' : 'no\n')
+    else if (word === 'SIGINT' || word === 'SIGQUIT') typed(word)
   }
   const words = createInterface({ input: line })
   words.on('line', (word) => void heard(word))
-  // Both break when the launcher is killed, and that is seen from its exit.
-  line.on('error', () => {})
-  words.on('error', () => {})
+  const closed = new Promise<void>((resolve) => void line.once('close', resolve))
+  // They break when the launcher is killed, and that is seen from its exit.
+  for (const end of [line, leash, words]) end.on('error', () => {})
+  return () => {
+    leash.destroy()
+    return new Promise((resolve) => {
+      // One that is held still says nothing more; it ends with the rest of the tree.
+      const cancel = after(FROZEN_MS, resolve)
+      void closed.then(resolve).finally(cancel)
+    })
+  }
 }
 
 /** Refuse a command that cannot be run, as a shell would, before anybody waits for an election to find that out. */

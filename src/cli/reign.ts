@@ -8,7 +8,7 @@ import { deadlineOf, type HostInstant, later, leftMs } from './instants.ts'
 import { type Served, Service, type ServiceParts } from './service.ts'
 import type { TreeRoot } from './tree.ts'
 
-export interface ReignParts extends Omit<ServiceParts, 'lastMs' | 'announce'> {
+export interface ReignParts extends Omit<ServiceParts, 'lastMs' | 'announce' | 'typed'> {
   /** What others take for our sign of life. */
   readonly liveness: Server | undefined
   /** Call back with each renewal; the function returned ends that. */
@@ -89,6 +89,9 @@ export class Reign {
       this.#service = new Service({
         ...this.#parts,
         announce: (root) => this.#announce(root),
+        typed: (signal) => {
+          this.#signal ??= signal
+        },
         lastMs: () => (this.#until ? leftMs(this.#until) : 0),
       })
       // It may have come before there was anybody to tell.

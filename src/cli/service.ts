@@ -29,6 +29,8 @@ export interface ServiceParts {
   readonly announce: (root: TreeRoot) => Promise<boolean>
   /** Leadership is lost, and this is done about it. */
   readonly tellLost: (measures: string) => void
+  /** Somebody has typed a signal at the terminal, which asks the run to end. */
+  readonly typed: (signal: NodeJS.Signals) => void
   /** How long the tree may still live if leadership is lost now, in milliseconds. */
   readonly lastMs: () => number
 }
@@ -110,6 +112,7 @@ export class Service {
           tree.lead(group)
           return (await guardian.lead(group)) && this.#refusal() === undefined
         },
+        typed: (signal) => this.#heardTyped(signal),
         // Held still by us before it is killed: that is not for the terminal to know.
         stopped: async (launcherPid) => (this.#leash.isKilling ? 'fg' : stopAlong(launcherPid)),
       })
@@ -154,6 +157,16 @@ export class Service {
     const killInMs = Math.min(plan.killAfterMs, lastMs())
     this.#leash.end(killInMs)
     tellLost(`: SIGTERM to its processes, SIGKILL ${killInMs > 0 ? `in ${durationText(killInMs)}` : 'at once'}`)
+  }
+
+  /** The child has heard of it by itself; what is left to do is to see to its end. */
+  #heardTyped(signal: NodeJS.Signals): void {
+    const { plan, talk, typed } = this.#parts
+    const { election, drainMs } = plan
+    const bound = drainMs < Number.POSITIVE_INFINITY ? `, or is killed in ${durationText(drainMs)}` : ''
+    talk.detail('interrupted', `${election}: ${signal} was typed: the run ends when the command does${bound}`, { signal })
+    this.#leash.killIn(drainMs)
+    typed(signal)
   }
 
   /** What a terminal sends to its foreground, where the child is not there. */

@@ -1,8 +1,8 @@
 /**
  * The terminal of a run. A child that is to have it must be in a process group of its own in the session of its
  * supervisor, and in the foreground; only a shell in monitor mode can arrange that, so that one stands between the two.
- * It also tells when the child was stopped (Ctrl-Z). It may assume a POSIX shell at /bin/sh: dash, bash and busybox are
- * known to work. It must never take the foreground from somebody who has it.
+ * It also tells when the child was stopped (Ctrl-Z), and what was typed to end it (Ctrl-C, Ctrl-\). It may assume a POSIX
+ * shell at /bin/sh: dash, bash and busybox are known to work. It must never take the foreground from somebody who has it.
  */
 
 import { fstatSync } from 'node:fs'
@@ -11,8 +11,27 @@ import { type Process, processOf } from './processes.ts'
 import { MARK_NAME } from './tree.ts'
 
 /**
- * What the shell runs. Its descriptor 3 leads to the supervisor: `pid N` and `stopped` go out, `go`, `no`, `fg` and `bg`
- * come in. The command waits for its `go`, so that nothing runs before the guard knows of it. The mark is given to the
+ * A Ctrl-C goes to the group in the foreground, of which we are not, and a command that ends well on it, or lives on, does
+ * not tell. So a witness stands in that group, and writes to descriptor 3 what was typed. It ends when descriptor 4 does.
+ *
+ * It has to be forked as if in the foreground: what a shell starts with `&` is deaf to Ctrl-C for good. So it frees whoever
+ * waits for it by killing the shell between them, and only then the command begins: nothing that is typed is missed, and
+ * the command has no child that it did not start.
+ */
+const witness = `
+exec </dev/null >/dev/null 2>&1 5>&-
+( trap '' HUP TERM USR1 USR2 TSTP TTIN TTOU
+  trap 'typed=1; echo SIGINT >&3' INT
+  trap 'typed=1; echo SIGQUIT >&3' QUIT
+  kill -KILL $$
+  typed=1
+  while [ "$typed" ]; do typed=; read -r word <&4; done
+) | :
+`
+
+/**
+ * What the shell runs. Its descriptor 3 leads to the supervisor: `pid N`, `stopped`, `SIGINT` and `SIGQUIT` go out, `go`,
+ * `no`, `fg` and `bg` come in. The command waits for its `go`, so that nothing runs before the guard knows of it. The mark is given to the
  * command alone: the shell outlives it, to give the foreground back. When nobody is left at the other end the shell of the
  * user has the foreground already, and ours must not touch it: it ends without another word. It is told by number: where it
  * has ended, `$PPID` may be whoever adopts orphans.
@@ -21,16 +40,20 @@ import { MARK_NAME } from './tree.ts'
  * that and its exec is never heard of: its parent sleeps until it executes something, which it will not.
  */
 const script = `
-mark=$1 s=1; shift
+mark=$1 witness=$2 s=1; shift 2
 trap : INT QUIT
 trap 'exit "$s"' EXIT # bash gives up what it does when the command dies of SIGINT
-exec 4>&2 2>/dev/null
+exec 5>&2 2>/dev/null
 ( export ${MARK_NAME}="$mark"; exec /bin/sh -c '
-  launcher=$1; shift
+  launcher=$1 witness=$2; shift 2
+  trap "echo SIGINT >&3; exit 130" INT
+  trap "echo SIGQUIT >&3; exit 131" QUIT
   echo "pid $$" >&3
   read -r word <&3 || kill -KILL "$launcher"
-  [ "$word" = go ] && exec 3>&- && exec "$@"
-' tenure $$ "$@" 2>&4 4>&- )
+  [ "$word" = go ] || exit 1
+  ( exec /bin/sh -c "$witness" )
+  exec 3>&- 4<&- 2>&5 5>&- && exec "$@"
+' tenure $$ "$witness" "$@" )
 s=$?
 while [ "$s" -gt 128 ] && jobs %% >/dev/null 2>&1; do
   echo stopped >&3
@@ -46,7 +69,7 @@ exit $s
 
 /** How to start a command so that it has the terminal. */
 export function launcher(command: readonly string[], mark: string): readonly [file: string, args: readonly string[]] {
-  return ['/bin/sh', ['-m', '-c', script, 'tenure', mark, ...command]]
+  return ['/bin/sh', ['-m', '-c', script, 'tenure', mark, witness, ...command]]
 }
 
 /**

@@ -1,7 +1,7 @@
 /** A person at a terminal: a real pseudo-terminal, a shell with job control, keys typed. */
 
 import { execFileSync, spawn as spawnProcess, spawnSync } from 'node:child_process'
-import { copyFileSync, realpathSync, symlinkSync } from 'node:fs'
+import { copyFileSync, existsSync, mkdirSync, realpathSync, symlinkSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type IPty, spawn } from '@lydell/node-pty'
@@ -149,6 +149,101 @@ describe('the child has the terminal', () => {
   })
 })
 
+describe('Ctrl-C asks the run to end', () => {
+  /** How often the command was run is what its log says. */
+  const logged = (log: string, rest: string) => `echo run >> ${log}; ${rest}`
+
+  test.each([
+    ['a command that dies of it', 'echo begun; read a', CTRL_C, 130],
+    ['a command that ends well on it', 'trap "exit 0" INT; echo begun; read a', CTRL_C, 0],
+    ['a command that dies of Ctrl-\\', 'ulimit -c 0; echo begun; read a', CTRL_BACKSLASH, 131],
+  ])('--keep: %s is not run again', async (_, script, keys, code) => {
+    const shell = new Shell()
+    const log = here.file('log')
+    await shell.run(logged(log, script), '--keep --on-lost restart --hold 10m')
+    await shell.shows(/begun/)
+    shell.type(keys)
+    expect(await shell.exitCode()).toBe(code)
+    expect(linesOf(log)).toEqual(['run'])
+    expect(here.left()).toEqual([shell.pid])
+  })
+
+  test('--keep: a command that uses it otherwise is let be, and not run again when it ends', async () => {
+    const shell = new Shell()
+    const log = here.file('log')
+    const script = 'trap "echo interrupted" INT; echo begun; while :; do read a && echo "got:$a" && exit 5; done'
+    await shell.run(logged(log, script), '--keep')
+    await shell.shows(/begun/)
+    for (const _ of ['once', 'again']) {
+      shell.type(CTRL_C)
+      await shell.shows(/interrupted/)
+    }
+    shell.type('hello\r')
+    await shell.shows(/got:hello/)
+    expect(await shell.exitCode()).toBe(5)
+    expect(linesOf(log)).toEqual(['run'])
+  })
+
+  test('--drain: a command that ignores it is killed when the time is over, and 137', async () => {
+    const shell = new Shell()
+    await shell.run('trap "" INT; echo begun; read a', '--drain 300ms')
+    await shell.shows(/begun/)
+    shell.type(CTRL_C)
+    expect(await shell.exitCode()).toBe(137)
+    expect(here.left()).toEqual([shell.pid])
+  })
+
+  test('what the command leaves behind, deaf to Ctrl-C, is ended as ever', async () => {
+    const shell = new Shell()
+    await shell.run('trap "" INT; sleep 1000 & trap - INT; echo begun; read a')
+    await shell.shows(/begun/)
+    shell.type(CTRL_C)
+    await shell.shows(/left 1 of its processes behind/)
+    expect(await shell.exitCode()).toBe(130)
+  })
+
+  test('who tells of it may be slow: it is heard before the command is run again', async () => {
+    const main = await here.faulty('slow-witness', {
+      file: 'src/cli/terminal.ts',
+      from: "echo SIGINT >&3' INT",
+      to: "sleep 0.5; echo SIGINT >&3' INT",
+    })
+    const shell = new Shell()
+    const log = here.file('log')
+    const script = here.file('script', logged(log, 'trap "exit 0" INT; echo begun; read a'))
+    await shell.line(`${process.execPath} ${main} run x --keep -- sh ${script}`)
+    await shell.shows(/begun/)
+    shell.type(CTRL_C)
+    // And it is none of the processes that the command left behind.
+    expect(await shell.shows(/ended with exit code 0/)).not.toContain('left')
+    expect(await shell.exitCode()).toBe(0)
+    expect(linesOf(log)).toEqual(['run'])
+  })
+
+  test('after Ctrl-Z and fg, too', async () => {
+    const shell = new Shell()
+    const log = here.file('log')
+    await shell.run(logged(log, 'trap "exit 0" INT; echo begun; read a; echo "got:$a"; read b'), '--keep')
+    await shell.shows(/begun/)
+    shell.type(CTRL_Z)
+    await shell.shows(/Stopped/)
+    shell.type('\r')
+    await shell.line('fg')
+    shell.type('hello\r')
+    await shell.shows(/got:hello/)
+    shell.type(CTRL_C)
+    expect(await shell.exitCode()).toBe(0)
+    expect(linesOf(log)).toEqual(['run'])
+  })
+
+  test('the command has no process and no descriptor that it did not ask for', async () => {
+    const shell = new Shell()
+    // The substitution itself is a child.
+    await shell.run('echo "children:$(cat /proc/$$/task/$$/children | wc -w) sockets:$(ls -l /proc/$$/fd | grep -c socket:)"')
+    await shell.shows(/children:1 sockets:0/)
+  })
+})
+
 describe('Ctrl-Z', () => {
   const script = 'echo begun; read a; echo "got:$a"; exit 7'
 
@@ -282,7 +377,7 @@ describe.skipIf(!hasLeases)('Ctrl-Z after fork and before exec', () => {
       'vfork',
       { file: 'src/cli/terminal.ts', from: '( export', to: 'export' },
       { file: 'src/cli/terminal.ts', from: '; exec ', to: '; ' },
-      { file: 'src/cli/terminal.ts', from: '4>&- )', to: '4>&-' },
+      { file: 'src/cli/terminal.ts', from: '"$@" )', to: '"$@"' },
     )
     await expect(shell.shows(/Stopped/, 3000)).rejects.toThrow('waited')
   })
@@ -387,14 +482,24 @@ describe('the end', () => {
   })
 })
 
-describe('where /bin/sh is bash', () => {
-  test('keys, Ctrl-Z and fg, Ctrl-C: as with any other', async () => {
-    const bash = join(here.folder, 'sh')
-    symlinkSync('/bin/bash', bash)
-    await here.faulty('bash', { file: 'src/cli/terminal.ts', from: "['/bin/sh', ['-m'", to: `['${bash}', ['-m'` })
+describe.each([
+  ['bash', '/bin/bash'],
+  ['busybox', '/bin/busybox'],
+])('where /bin/sh is %s', (name, program) => {
+  test.skipIf(!existsSync(program))('keys, Ctrl-Z and fg, Ctrl-C: as with any other', async () => {
+    const folder = here.file(`${name}-folder`)
+    mkdirSync(folder)
+    const sh = join(folder, 'sh')
+    symlinkSync(program, sh)
+    const main = await here.faulty(
+      name,
+      { file: 'src/cli/terminal.ts', from: "['/bin/sh', ['-m'", to: `['${sh}', ['-m'` },
+      { file: 'src/cli/terminal.ts', from: "/bin/sh -c '", to: `${sh} -c '` },
+      { file: 'src/cli/terminal.ts', from: '/bin/sh -c "$witness"', to: `${sh} -c "$witness"` },
+    )
     const shell = new Shell()
-    const script = here.file('script', 'echo begun; read a; echo "got:$a"; read b')
-    await shell.line(`${process.execPath} ${here.folder}/bash/main.js run x -- sh ${script}`)
+    const script = here.file('script', 'trap "exit 9" INT; echo begun; read a; echo "got:$a"; read b')
+    await shell.line(`${process.execPath} ${main} run x --keep -- sh ${script}`)
     await shell.shows(/begun/)
     shell.type(CTRL_Z)
     await shell.shows(/Stopped/)
@@ -403,6 +508,7 @@ describe('where /bin/sh is bash', () => {
     shell.type('hello\r')
     await shell.shows(/got:hello/)
     shell.type(CTRL_C)
-    expect(await shell.exitCode()).toBe(130)
+    expect(await shell.exitCode()).toBe(9)
+    expect(here.left()).toEqual([shell.pid])
   })
 })
