@@ -3,8 +3,8 @@
  * its leader had begun may land after somebody else leads, and the token is what stops it.
  * Run it with the URL of a database that may be written to:
  *
- *   npx esbuild examples/fencing-postgres-advisory.ts --bundle --platform=node --packages=external --format=esm --outfile=example.mjs
- *   node example.mjs postgres://localhost/test
+ *   npx esbuild examples/fencing-postgres-advisory.ts --bundle --platform=node --packages=external --format=esm --outfile=.tmp/example.mjs
+ *   node .tmp/example.mjs postgres://localhost/test
  */
 
 import pg from 'pg'

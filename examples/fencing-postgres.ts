@@ -2,8 +2,8 @@
  * A stale leader that the database itself refuses: the token is checked, and noted, in the transaction that writes.
  * Run it with the URL of a database that may be written to:
  *
- *   npx esbuild examples/fencing-postgres.ts --bundle --platform=node --packages=external --format=esm --outfile=example.mjs
- *   node example.mjs postgres://localhost/test
+ *   npx esbuild examples/fencing-postgres.ts --bundle --platform=node --packages=external --format=esm --outfile=.tmp/example.mjs
+ *   node .tmp/example.mjs postgres://localhost/test
  */
 
 import pg from 'pg'

@@ -2,8 +2,8 @@
  * A stale leader that the database itself refuses: the token is checked, and noted, in the transaction that writes.
  * Run it with the path of a file:
  *
- *   npx esbuild examples/fencing-sqlite.ts --bundle --platform=node --packages=external --format=esm --outfile=example.mjs
- *   node example.mjs /tmp/example.db
+ *   npx esbuild examples/fencing-sqlite.ts --bundle --platform=node --packages=external --format=esm --outfile=.tmp/example.mjs
+ *   node .tmp/example.mjs .tmp/example.db
  */
 
 import Database from 'libsql'

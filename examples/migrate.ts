@@ -1,7 +1,7 @@
 /**
  * A migration that runs once, however many replicas start with it. Run it in several terminals at once, and again:
  *
- *   npx esbuild examples/migrate.ts --bundle --platform=node --format=esm --outfile=migrate.mjs && node migrate.mjs
+ *   npx esbuild examples/migrate.ts --bundle --platform=node --format=esm --outfile=.tmp/migrate.mjs && node .tmp/migrate.mjs
  */
 
 // In your project: 'tenure/once' and 'tenure/file'.

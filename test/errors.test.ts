@@ -112,6 +112,22 @@ test('a store of anybody may say anything: its errors reach neither log nor list
   expect(new TenureError('store-denied', 'postgres://ann:s3cret@host/db').stack).not.toContain('s3cret')
 })
 
+test('the cause is what was thrown, as it is: whose error it is says what is in it', async () => {
+  const clock = new ManualClock()
+  const thrown = new Error('password=s3cret')
+  const { logger, text } = listen()
+  const work = () => Promise.reject(thrown)
+  const candidate = new Candidate({ election: 'e', store: memory({ clock }), clock, logger, work })
+  const told: TenureError[] = []
+  candidate.on('trouble', (error) => told.push(error))
+  await candidate.start()
+  await clock.advance(0)
+  await candidate.stop()
+  expect(told).toMatchObject([{ code: 'work-failed', message: 'The work of `e` failed: password=***', cause: thrown }])
+  expect(thrown.message).toBe('password=s3cret')
+  expect(text()).not.toContain('s3cret')
+})
+
 test('nor do the warnings of the process', async () => {
   const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   await fails(new TenureError('store-unreachable', 'password=s3cret'), {})

@@ -1,20 +1,26 @@
 /**
  * A small HTTP service of which one instance serves and the others stand ready:
  *
- *   node examples/failover-http/service.js /var/lib/notes 8081
- *   node examples/failover-http/service.js /var/lib/notes 8082
+ *   npm run build
+ *   node examples/failover-http/service.js .tmp/notes 8081
+ *   node examples/failover-http/service.js .tmp/notes 8082
  *
  * A load balancer asks each instance for `/ready`. POST /notes/<id> stores a note, GET /notes lists them.
  */
 
 import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { Failover, unixSocketBus } from 'tenure/failover'
 import { file } from 'tenure/file'
 import { Journal } from './journal.js'
 
-const [dir, port, ttlMs = '15000'] = process.argv.slice(2)
+const [directory, port, ttlMs = '15000'] = process.argv.slice(2)
+if (!(Number(port) > 0 && Number(ttlMs) > 0)) {
+  console.error('usage: node service.js <directory> <port> [ttl in ms]')
+  process.exit(64)
+}
+const dir = resolve(directory)
 await mkdir(dir, { recursive: true })
 let journal
 
@@ -59,9 +65,11 @@ const server = createServer(async (request, response) => {
 
 failover.on('role', (role, { reason }) => console.log(`${failover.id}: ${role} (${reason})`))
 failover.on('suspect', ({ reason, primary }) => console.log(`${failover.id}: doubts ${primary} (${reason})`))
-process.once('SIGTERM', async () => {
-  await failover.stop()
-  server.close()
-  server.closeAllConnections()
-})
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  process.once(signal, async () => {
+    await failover.stop()
+    server.close()
+    server.closeAllConnections()
+  })
+}
 server.listen(Number(port), '127.0.0.1', () => failover.start())

@@ -14,4 +14,4 @@ new Cron(
   onlyLeader(candidate, (_tenure, job: Cron) => console.log('report', job.currentRun()?.toISOString())),
 )
 
-process.once('SIGTERM', () => void candidate.stop().then(() => process.exit()))
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void candidate.stop().then(() => process.exit()))

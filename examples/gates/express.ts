@@ -24,4 +24,12 @@ app.get('/', (_request, response) => void response.send('anybody'))
 app.post('/jobs', leaderOnly, (_request, response) => void response.status(202).json({ fencingToken: candidate.tenure?.fencingToken }))
 
 await candidate.start()
-app.listen(port, '127.0.0.1', () => console.log('listening'))
+const server = app.listen(port, '127.0.0.1', () => console.log('listening'))
+
+// The lease is given back at once, so that nobody waits for its end; what is being served is served to the end.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => {
+    void candidate.stop()
+    server.close()
+  })
+}

@@ -29,7 +29,9 @@ await app.register(async (leaders) => {
   await leaders.register(leaderOnly, { candidate })
   leaders.post('/jobs', async (_request, reply) => reply.code(202).send({ fencingToken: candidate.tenure?.fencingToken }))
 })
+// Comes when what was being served has been.
 app.addHook('onClose', () => candidate.stop())
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void app.close())
 
 await candidate.start()
 await app.listen({ port, host: '127.0.0.1' })

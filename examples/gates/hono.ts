@@ -24,4 +24,12 @@ app.get('/', (context) => context.text('anybody'))
 app.post('/jobs', leaderOnly, (context) => context.json({ fencingToken: candidate.tenure?.fencingToken }, 202))
 
 await candidate.start()
-serve({ fetch: app.fetch, port, hostname: '127.0.0.1' }, () => console.log('listening'))
+const server = serve({ fetch: app.fetch, port, hostname: '127.0.0.1' }, () => console.log('listening'))
+
+// The lease is given back at once, so that nobody waits for its end; what is being served is served to the end.
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, () => {
+    void candidate.stop()
+    server.close()
+  })
+}

@@ -1,8 +1,8 @@
 /**
  * node-cron on every replica, and the job on the leader alone: its run coordinator asks a candidate. Run two of these:
  *
- *   npx esbuild examples/gates/node-cron.ts --bundle --platform=node --packages=external --format=esm --outfile=cron.mjs
- *   node cron.mjs
+ *   npx esbuild examples/gates/node-cron.ts --bundle --platform=node --packages=external --format=esm --outfile=.tmp/cron.mjs
+ *   node .tmp/cron.mjs
  */
 
 import cron from 'node-cron'
@@ -17,4 +17,4 @@ cron.setRunCoordinator({ shouldRun: () => candidate.isLeader })
 
 cron.schedule('* * * * * *', ({ date }) => console.log('report', date.toISOString()), { name: 'report', distributed: true })
 
-process.once('SIGTERM', () => void candidate.stop().then(() => process.exit()))
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void candidate.stop().then(() => process.exit()))

@@ -15,4 +15,4 @@ const report = new AsyncTask(
 )
 new ToadScheduler().addSimpleIntervalJob(new SimpleIntervalJob({ seconds: 1 }, report))
 
-process.once('SIGTERM', () => void candidate.stop().then(() => process.exit()))
+for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void candidate.stop().then(() => process.exit()))

@@ -1,8 +1,8 @@
 /**
  * Run as many copies as you like; one of them sends. Says what becomes of it as lines of JSON.
  *
- *   npx esbuild examples/outbox/service.ts --bundle --platform=node --packages=external --format=esm --outfile=service.mjs
- *   node service.mjs postgres://localhost/test http://127.0.0.1:8080 a
+ *   npx esbuild examples/outbox/service.ts --bundle --platform=node --packages=external --format=esm --outfile=.tmp/service.mjs
+ *   node .tmp/service.mjs postgres://localhost/test http://127.0.0.1:8080 a
  */
 
 // In your project: 'tenure' and 'tenure/postgres'.
@@ -11,6 +11,10 @@ import { postgres } from '../../src/stores/postgres.ts'
 import { type Message, Outbox } from './outbox.ts'
 
 const [connectionString = '', receiver = '', id = '', ttl = '15000'] = process.argv.slice(2)
+if (id === '') {
+  console.error('usage: node service.mjs <url of Postgres> <url of the receiver> <id> [ttl in ms]')
+  process.exit(64)
+}
 const BATCH = 20
 const POLL_MS = 100
 
@@ -62,10 +66,12 @@ candidate.on('elected', ({ fencingToken }) => say('elected', { fencingToken }))
 candidate.on('deposed', ({ fencingToken }, why) => say('deposed', { fencingToken, why }))
 candidate.on('trouble', ({ code, message }) => say('trouble', { code, message }))
 
-process.once('SIGTERM', async () => {
-  await candidate.stop()
-  await outbox.pool.end()
-})
+for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+  process.once(signal, async () => {
+    await candidate.stop()
+    await outbox.pool.end()
+  })
+}
 await store.ensureSchema()
 await outbox.ensureSchema()
 await candidate.start()

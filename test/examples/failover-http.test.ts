@@ -34,6 +34,14 @@ async function expectNothingLost(): Promise<void> {
   expect(tokens).toEqual([...tokens].sort((a, b) => a - b))
 }
 
+test.each([[[]], [['notes']], [['notes', 'http']], [['notes', '8081', 'soon']]])(
+  'the HTTP example, run with %j, says how it is used',
+  async (args) => {
+    const usage = 'usage: node service.js <directory> <port> [ttl in ms]\n'
+    expect(await site.ends(args)).toEqual({ code: 64, output: usage })
+  },
+)
+
 describe('the HTTP example: no acknowledged write is lost', () => {
   test('when the primary is killed', async () => {
     const { primary, gapMs } = await lose(({ process }) => process.kill('SIGKILL'))

@@ -74,6 +74,19 @@ export class Site {
     return instance
   }
 
+  /** Run the service with other arguments; how it ends, and what it says. */
+  async ends(args: readonly string[]): Promise<{ readonly code: number | null; readonly output: string }> {
+    const child = spawn(process.execPath, [this.#bundle, ...args], { stdio: ['ignore', 'pipe', 'pipe'] })
+    let output = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (data: Buffer) => {
+        output += data.toString()
+      })
+    }
+    const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
+    return { code, output }
+  }
+
   /** The one that answers as primary. */
   async primary(): Promise<Instance> {
     for (;;) {

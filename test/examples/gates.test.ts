@@ -103,6 +103,19 @@ describe('a route on every replica', () => {
     expect(((await later.json()) as { fencingToken: number }).fencingToken).toBeGreaterThan(fencingToken)
   })
 
+  test.each([
+    ['express', 'SIGTERM'],
+    ['hono', 'SIGINT'],
+    ['fastify', 'SIGTERM'],
+  ] as const)('%s: a leader that is told to end (%s) gives its lease back, and the process ends', async (example, signal) => {
+    const replica = await replicas(`gates/${example}`)
+    const first = replica(await freePort())
+    await first.until((lines) => lines.includes('listening'))
+    first.kill(signal)
+    // A candidate that still stood would keep it alive.
+    expect(await first.exited).toBe(0)
+  })
+
   test('nest: a @Cron method runs on the leader alone, and the lease is given back at the end', async () => {
     const replica = await replicas('gates/nest/main')
     const first = replica(await freePort())
