@@ -99,7 +99,6 @@ export class Vigil {
   knows(fencingToken: number): void {
     this.#floor = fencingToken
     this.#raisedAt = Number.NEGATIVE_INFINITY
-    this.#askedBefore = Number.NEGATIVE_INFINITY
     if (this.#last && this.#last.message.fencingToken > fencingToken) this.#last = undefined
   }
 

@@ -111,6 +111,29 @@ describe('roles are outcomes', () => {
     expect(loser.failover.status().suspicion).toBeUndefined()
   })
 
+  test('an answer of the arbiter that is older than a heartbeat does not undo it', async () => {
+    const [a, b, c] = [pack.add('a'), pack.add('b'), pack.add('c')]
+    await pack.settled(a.failover.start())
+    await pack.settled(b.failover.start())
+    const { acquire } = c.arbiter
+    let arrive = () => {}
+    const arrived = new Promise<void>((resolve) => (arrive = resolve))
+    c.arbiter.acquire = async (bid, signal) => {
+      const lease = await acquire(bid, signal)
+      await arrived
+      return lease
+    }
+    const started = c.failover.start()
+    await pack.clock.advance(10)
+    await pack.settled(a.failover.stop())
+    await pack.clock.advance(10)
+    expect(c.failover.lastHeartbeat).toMatchObject({ from: 'b' })
+    c.arbiter.acquire = acquire
+    arrive()
+    await pack.settled(started)
+    expect(c.failover.lastHeartbeat).toMatchObject({ from: 'b' })
+  })
+
   test('A19: a primary that loses the arbiter is demoted, and its onDemote awaited', async () => {
     let ended = () => {}
     const a = pack.add('a', { onDemote: () => new Promise<void>((resolve) => (ended = resolve)) })
