@@ -1,4 +1,7 @@
 import { defineConfig } from 'vitest/config'
+import { beginRun } from './test/harness/run.ts'
+
+beginRun()
 
 // The reporter groups failures with a function that Node 20 does not have.
 Map.groupBy ??= (items, keyOf) => {

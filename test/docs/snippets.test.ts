@@ -4,12 +4,13 @@
  */
 
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
 import { afterAll, describe, expect, test } from 'vitest'
+import { currentRun } from '../harness/run.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const pages = [
@@ -30,8 +31,7 @@ const blocks = pages.flatMap((page) => {
   }))
 })
 
-mkdirSync(join(root, '.tmp'), { recursive: true })
-const folder = mkdtempSync(join(root, '.tmp', 'snippets-'))
+const folder = mkdtempSync(join(currentRun().project, 'snippets-'))
 afterAll(() => rmSync(folder, { recursive: true }))
 
 /** What a block takes for granted, by the name it uses. */

@@ -1,12 +1,13 @@
 /** The outbox for half a minute: each kind of strike once, judged from what the receiver was offered. */
 
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { judge, type Kind, namesOf } from '../../bench/soak/outbox/judge.ts'
 import { Stage } from '../../bench/soak/outbox/stage.ts'
 import { strike } from '../../bench/soak/outbox/strikes.ts'
+import { currentRun } from '../harness/run.ts'
 import { until } from '../harness/server.ts'
 import { findServer } from '../harness/servers.ts'
 
@@ -63,13 +64,12 @@ describe.skipIf(!findServer('postgres'))('an outbox in three processes', { timeo
 
 /** The example with something left out of its table's file, as another service below the project. */
 function without(text: string): string {
-  mkdirSync(join(root, '.tmp'), { recursive: true })
-  const folder = mkdtempSync(join(root, '.tmp', 'outbox-mutant-'))
+  const folder = mkdtempSync(join(currentRun().project, 'outbox-mutant-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   for (const name of ['outbox.ts', 'service.ts']) {
     const source = readFileSync(join(root, 'examples', 'outbox', name), 'utf8')
     if (name === 'outbox.ts') expect(source).toContain(text)
-    writeFileSync(join(folder, name), source.replace(text, ''))
+    writeFileSync(join(folder, name), source.replace(text, '').replaceAll("'../../", `'${relative(folder, root)}/`))
   }
   return relative(root, join(folder, 'service.ts'))
 }

@@ -1,20 +1,18 @@
 /** Runs an example as its users would: bundled to one module, as a process of its own. Each is ended with the test. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { onTestFinished } from 'vitest'
+import { currentRun } from '../harness/run.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /** Below the project, so that packages are found from there. */
 export function bundles(): string {
-  mkdirSync(join(root, '.tmp'), { recursive: true })
-  const folder = mkdtempSync(join(root, '.tmp', 'examples-'))
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-  return folder
+  return mkdtempSync(join(currentRun().project, 'examples-'))
 }
 
 /** Bundle one example; packages stay outside, as they are installed. */

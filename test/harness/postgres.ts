@@ -1,9 +1,9 @@
 /** What stands around a Postgres server: a pooler before it, a standby behind it, and a clock that can be stepped. */
 
-import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readdirSync, writeFileSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { currentRun } from './run.ts'
 import { startServer } from './server.ts'
 import { findServer, need, ownerOfPostgres, type PostgresPlan, type Server, startPostgresAs } from './servers.ts'
 
@@ -65,8 +65,7 @@ export function canStep(): boolean {
 export async function startSteppedPostgres(...options: string[]): Promise<SteppedPostgres> {
   const library = faketime()
   if (!library) throw new Error('libfaketime is not installed here: npm run setup')
-  const directory = mkdtempSync(join(tmpdir(), 'tenure-clock-'))
-  process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+  const directory = mkdtempSync(join(currentRun().temporary, 'clock-'))
   // The server runs as somebody else.
   chmodSync(directory, 0o755)
   const clock = join(directory, 'clock')

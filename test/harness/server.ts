@@ -4,12 +4,11 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chownSync, existsSync, mkdtempSync, readFileSync } from 'node:fs'
+import { chownSync, mkdtempSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { currentRun, harness } from './run.ts'
 
 export interface ServerPlan {
   /** What it is, for messages. */
@@ -37,9 +36,7 @@ export class Server {
     this.#plan = plan
     this.port = port
     this.directory = directory
-    // A benchmark is bundled into a folder of its own.
-    const places = ['./keeper.mjs', '../test/harness/keeper.mjs'].map((path) => fileURLToPath(new URL(path, import.meta.url)))
-    const keeper = places.find((place) => existsSync(place)) ?? './keeper.mjs'
+    const keeper = join(harness, 'keeper.mjs')
     // Detached: a Ctrl-C in the terminal must not reach the server before the test has cleaned up.
     this.#keeper = spawn(process.execPath, [keeper, directory], { stdio: ['pipe', 'pipe', 'ignore'], detached: true })
     this.#keeper.unref()
@@ -127,7 +124,7 @@ interface Said {
 }
 
 export async function startServer(plan: ServerPlan): Promise<Server> {
-  const directory = mkdtempSync(join(tmpdir(), `tenure-${plan.name}-`))
+  const directory = mkdtempSync(join(currentRun().temporary, `tenure-${plan.name}-`))
   if (plan.uid !== undefined && plan.gid !== undefined) chownSync(directory, plan.uid, plan.gid)
   const server = new Server(plan, await freePort(), directory)
   try {

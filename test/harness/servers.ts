@@ -1,11 +1,11 @@
 /** How to start each server that the stores are tested on, and whether it can be had here. */
 
 import { execFile, execFileSync } from 'node:child_process'
-import { accessSync, constants, cpSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { accessSync, constants, cpSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import { currentRun } from './run.ts'
 import { freePort, type Server, type ServerPlan, startServer } from './server.ts'
 
 export type ServerKind = 'redis' | 'etcd' | 'postgres' | 'pgbouncer'
@@ -131,18 +131,27 @@ export function startPostgresAs({ options = [], env, prepare }: PostgresPlan): P
 
 let template: Promise<string> | undefined
 
-/** A fresh cluster takes most of a second; a copy of one a tenth. Made once in each process, and removed with it. */
+/** A fresh cluster takes most of a second; a copy of one a tenth. Made once in each run. */
 function templateOf(bin: string, owner: Owner): Promise<string> {
-  template ??= (async () => {
-    const directory = mkdtempSync(join(tmpdir(), 'tenure-initdb-'))
-    process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
-    if (owner.uid !== undefined) execFileSync('chown', [`${owner.uid}:${owner.gid}`, directory])
-    const data = join(directory, 'data')
-    const args = ['-D', data, '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync']
-    await promisify(execFile)(join(bin, 'initdb'), args, owner)
-    return data
-  })()
+  template ??= makeTemplate(join(currentRun().temporary, 'initdb'), bin, owner)
   return template
+}
+
+async function makeTemplate(place: string, bin: string, owner: Owner): Promise<string> {
+  const data = join(place, 'data')
+  if (existsSync(data)) return data
+  // Others may make it at this moment: who is first gives it its name.
+  const made = mkdtempSync(`${place}-`)
+  if (owner.uid !== undefined) execFileSync('chown', [`${owner.uid}:${owner.gid}`, made])
+  const args = ['-D', join(made, 'data'), '-A', 'trust', '-U', 'postgres', '-E', 'UTF8', '--locale=C', '--no-sync']
+  await promisify(execFile)(join(bin, 'initdb'), args, owner)
+  try {
+    renameSync(made, place)
+  } catch (error) {
+    if (!existsSync(data)) throw error
+    rmSync(made, { recursive: true })
+  }
+  return data
 }
 
 export interface Owner {

@@ -1,17 +1,18 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, readFileSync, renameSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, mkdirSync, readFileSync, renameSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { laws, openLab } from '../../../src/testing/index.ts'
+import { currentRun } from '../../harness/run.ts'
 import { findServer, type Server, startEtcd } from '../../harness/servers.ts'
 import { ask, bidFor, keysOf, patient, storeAt, until, winsInTime } from './lab.ts'
 
 const LONG = 60_000
+const root = fileURLToPath(new URL('../../..', import.meta.url))
 const goFolder = fileURLToPath(new URL('./go', import.meta.url))
 
 describe.skipIf(!findServer('etcd'))('elections shared with others', () => {
@@ -183,9 +184,11 @@ function runs(bin: string, ...args: string[]): boolean {
 async function buildGo(): Promise<string | undefined> {
   const hash = createHash('sha256')
   for (const file of ['main.go', 'go.mod', 'go.sum']) hash.update(readFileSync(join(goFolder, file)))
-  const bin = join(tmpdir(), `tenure-campaign-${process.getuid?.() ?? 0}-${hash.digest('hex').slice(0, 12)}`)
+  const kept = join(root, '.tmp')
+  const bin = join(kept, `campaign-${hash.digest('hex').slice(0, 12)}`)
   if (existsSync(bin)) return bin
-  const made = `${bin}.${process.pid}`
+  mkdirSync(kept, { recursive: true })
+  const made = join(currentRun().project, `campaign-${process.pid}`)
   try {
     await promisify(execFile)('go', ['build', '-o', made, '.'], { cwd: goFolder, timeout: 340_000 })
     renameSync(made, bin)

@@ -1,10 +1,10 @@
 /** Programs of this folder, or of one beside it, as plain modules, so that a process of its own can run them on any Node. */
 
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdtempSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { currentRun } from '../../harness/run.ts'
 
 const made = new Map<string, Promise<string>>()
 
@@ -16,8 +16,7 @@ export function bundled(name: string): Promise<string> {
 }
 
 async function make(name: string): Promise<string> {
-  const directory = mkdtempSync(join(tmpdir(), 'tenure-program-'))
-  process.on('exit', () => rmSync(directory, { recursive: true, force: true }))
+  const directory = mkdtempSync(join(currentRun().temporary, 'program-'))
   const outfile = join(directory, `${basename(name)}.mjs`)
   await build({
     entryPoints: [fileURLToPath(new URL(`./${name}.ts`, import.meta.url))],

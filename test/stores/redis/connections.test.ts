@@ -1,7 +1,7 @@
 /** Connections: the store's own, few, replaced when they are not answered, and none while nothing stands. */
 
 import { spawn } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect, createServer } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -12,6 +12,7 @@ import { Candidate } from '../../../src/index.ts'
 import { wiresOf } from '../../../src/stores/redis/wire.ts'
 import { redis } from '../../../src/stores/redis.ts'
 import { startProxy } from '../../harness/proxy.ts'
+import { currentRun } from '../../harness/run.ts'
 import { type Server, until } from '../../harness/server.ts'
 import { findServer, startRedis } from '../../harness/servers.ts'
 import { Believers, bidFor, connectionsAt, drivers, electionName, operating, outcome, patient, storeAt, wins } from './lab.ts'
@@ -187,8 +188,7 @@ async function idsOf(operator: Redis): Promise<string[]> {
 async function ends(port: number, driver: 'ioredis' | 'redis'): Promise<number | null> {
   const root = fileURLToPath(new URL('../../..', import.meta.url))
   // Below the root, so that the packages are found.
-  mkdirSync(join(root, '.tmp'), { recursive: true })
-  const folder = mkdtempSync(join(root, '.tmp', 'program-'))
+  const folder = mkdtempSync(join(currentRun().project, 'program-'))
   try {
     const entry = join(folder, 'program.ts')
     const client = driver === 'ioredis' ? `new Redis(${port}, { lazyConnect: true })` : `createClient({ url: 'redis://127.0.0.1:${port}' })`

@@ -1,7 +1,7 @@
 /** Writes that are guarded by the token: a stale one writes nothing. */
 
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -11,6 +11,7 @@ import { createClient, createCluster, createSentinel } from 'redis'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { fenced } from '../../../src/stores/redis.ts'
 import { type Cluster, startCluster, startWatched, type Watched } from '../../harness/redis.ts'
+import { currentRun } from '../../harness/run.ts'
 import type { Server } from '../../harness/server.ts'
 import { findServer, startRedis } from '../../harness/servers.ts'
 import { outcome } from './lab.ts'
@@ -95,8 +96,7 @@ describe.skipIf(!findServer('redis'))('fenced writes', () => {
   })
 
   test('the example refuses a stale writer', async () => {
-    mkdirSync(join(root, '.tmp'), { recursive: true })
-    const folder = mkdtempSync(join(root, '.tmp', 'example-'))
+    const folder = mkdtempSync(join(currentRun().project, 'example-'))
     try {
       const outfile = join(folder, 'example.mjs')
       const entry = join(root, 'examples', 'fencing-redis.ts')

@@ -1,13 +1,14 @@
 /** Real processes for a test: started, told what to do, frozen, killed, and never left behind. */
 
 import { type ChildProcess, type ForkOptions, fork } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { currentRun } from '../../harness/run.ts'
 import type { Answer, Told, Verbs } from './actor.ts'
 
 // Within the project, so that it finds its client.
-const script = fileURLToPath(new URL(`../../../.tmp/sqlite-actor-${process.pid}.mjs`, import.meta.url))
+const script = join(currentRun().project, `sqlite-actor-${process.pid}.mjs`)
 let built: Promise<unknown> | undefined
 
 function prepare(): Promise<unknown> {
@@ -27,7 +28,6 @@ function prepare(): Promise<unknown> {
 const living = new Set<Actor>()
 process.on('exit', () => {
   for (const actor of living) actor.kill()
-  rmSync(script, { force: true })
 })
 
 /** For `afterEach`: end all that are left, frozen ones too. */

@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
 import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { build } from 'esbuild'
@@ -7,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { TenureError } from '../../../src/errors.ts'
 import * as subject from '../../../src/stores/sqlite.ts'
 import { fenced } from '../../../src/stores/sqlite.ts'
+import { currentRun } from '../../harness/run.ts'
 import { Bench } from './bench.ts'
 import { drivers, type Opened } from './drivers.ts'
 
@@ -77,7 +79,7 @@ test('the example: a stale leader is refused', async () => {
   const bench = new Bench(subject)
   const root = fileURLToPath(new URL('../../..', import.meta.url))
   // Within the project, so that it finds its client.
-  const outfile = `${root}.tmp/fencing-sqlite-${process.pid}.mjs`
+  const outfile = join(currentRun().project, `fencing-sqlite-${process.pid}.mjs`)
   try {
     await build({
       entryPoints: [`${root}examples/fencing-sqlite.ts`],
