@@ -219,15 +219,14 @@ export function checkElection(election: unknown): string {
 }
 
 export function checkStore(store: unknown): LeaseStore {
-  checkMethods('store', store, ['acquire', 'renew', 'release', 'read'])
-  const { name } = store as LeaseStore
-  if (typeof name !== 'string' || name === '') throw badOption('store.name', 'a non-empty string', name)
-  return store as LeaseStore
+  const checked = checkMethods('store', store as LeaseStore, ['acquire', 'renew', 'release', 'read'])
+  if (typeof checked.name === 'string' && checked.name !== '') return checked
+  throw badOption('store.name', 'a non-empty string', checked.name)
 }
 
 export function checkSignal(signal: AbortSignal | undefined): AbortSignal | undefined {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw badOption('signal', 'an AbortSignal', signal)
-  return signal
+  if (signal === undefined || signal instanceof AbortSignal) return signal
+  throw badOption('signal', 'an AbortSignal', signal)
 }
 
 /** Refuse options that nobody knows: a misspelt duration would otherwise fall back to its default in silence. */
@@ -255,20 +254,19 @@ export function whole(option: string, value: unknown, least: number, note = ''):
 }
 
 export function checkMethods<T>(option: string, value: T, methods: readonly string[]): T {
-  const missing = methods.filter((name) => typeof (value as Record<string, unknown> | undefined)?.[name] !== 'function')
-  if (typeof value === 'object' && value !== null && missing.length === 0) return value
+  if (methods.every((name) => typeof (value as Record<string, unknown> | undefined)?.[name] === 'function')) return value
   throw badOption(option, `an object with the methods ${methods.join(', ')}`, value)
 }
 
 function checkName(option: string, value: unknown): string {
   // Lone surrogates have no UTF-8: two names that differ could become one in a store.
-  if (typeof value === 'string' && value.length >= 1 && value.length <= 200 && value.isWellFormed() && value.trim() !== '') return value
+  if (typeof value === 'string' && value.length <= 200 && value.isWellFormed() && value.trim() !== '') return value
   throw badOption(option, 'a string of 1 to 200 well-formed characters, not all of them blank', value)
 }
 
 function checkAdvert(advert: string | undefined): string | undefined {
-  if (advert === undefined) return undefined
-  if (typeof advert === 'string' && advert.isWellFormed() && new TextEncoder().encode(advert).length <= 1024) return advert
+  if (advert === undefined || (typeof advert === 'string' && advert.isWellFormed() && new TextEncoder().encode(advert).length <= 1024))
+    return advert
   throw badOption('advert', 'a string of at most 1 kB', advert)
 }
 
