@@ -6,11 +6,13 @@ import type { Examination, Fact, Finding } from '../shared/examination.ts'
 import type { RedisClient } from './client.ts'
 import { failureOf } from './failures.ts'
 import { channelOf, prefixOf } from './keys.ts'
-import { settingsOf } from './terms.ts'
+import { lacksOf } from './rights.ts'
+import { infoOf, settingsOf } from './terms.ts'
 import { type Send, type Wire, type Wires, wiresOf } from './wire.ts'
 
 /** One server, as it tells of itself. */
 interface Server {
+  /** Empty where it does not tell. */
   readonly info: ReadonlyMap<string, string>
   /** `undefined` where it does not tell. */
   readonly settings: ReadonlyMap<string, string> | undefined
@@ -29,7 +31,7 @@ export async function examine(
     const look = async () => {
       await wire.open()
       const servers = await Promise.all((await wire.masters()).map(serverOf))
-      return judge(wires, servers, await deafness(wire, channelOf(prefix)))
+      return judge(wires, servers, [...(await deafness(wire, channelOf(prefix))), ...(await lacksOf(wire, prefix))])
     }
     return await bounded(signal, look())
   } catch (thrown) {
@@ -40,30 +42,26 @@ export async function examine(
 }
 
 async function serverOf(send: Send): Promise<Server> {
-  const text = String(await send(['INFO']))
-  const info = new Map<string, string>()
-  for (const line of text.split(/\r?\n/)) {
-    const [name, value] = line.split(/:(.*)/s)
-    if (name && value !== undefined) info.set(name, value)
-  }
-  return { info, settings: await settingsOf(send, 'append*') }
+  return { info: (await infoOf(send)) ?? new Map(), settings: await settingsOf(send, 'append*') }
 }
 
-/** Why news of releases cannot be heard; `undefined` if it can. */
-async function deafness(wire: Wire, channel: string): Promise<string | undefined> {
+/** Why news of releases cannot be heard, where it cannot. */
+async function deafness(wire: Wire, channel: string): Promise<Finding[]> {
   const ear = await wire.ear(() => {})
   try {
     await ear.open()
     await ear.subscribe(channel, () => {})
-    return undefined
+    return []
   } catch (thrown) {
-    return messageOf(thrown)
+    const advice = 'followers poll instead; allow SUBSCRIBE and the channel to make handovers quick'
+    return [{ severity: 'warning', message: `releases cannot be heard: ${messageOf(thrown)}`, advice }]
   } finally {
     ear.cut()
   }
 }
 
-function judge(wires: Wires, servers: readonly Server[], deaf: string | undefined): Examination {
+/** `rights`: what has to do with the user, and with no server. */
+function judge(wires: Wires, servers: readonly Server[], rights: readonly Finding[]): Examination {
   const findings = [...new Map(servers.flatMap(findingsOf).map((finding) => [finding.message, finding])).values()]
   if (wires.topology !== 'single') {
     findings.push({
@@ -72,32 +70,31 @@ function judge(wires: Wires, servers: readonly Server[], deaf: string | undefine
       advice: 'two may lead for up to a ttl after a failover: fence your writes with the token',
     })
   }
-  if (deaf !== undefined) {
-    findings.push({
-      severity: 'warning',
-      message: `releases cannot be heard: ${deaf}`,
-      advice: 'followers poll instead; allow SUBSCRIBE and the channel to make handovers quick',
-    })
-  }
   const isUnfit = findings.some(({ severity }) => severity === 'error')
   const isAlone = wires.topology === 'single' && servers.every(({ info }) => Number(info.get('connected_slaves') ?? 0) === 0)
   const isDurable = servers.every((server) => durability(server) === 'always')
   const level = isUnfit ? 'C' : isDurable && isAlone ? 'A' : 'B'
-  return { level, facts: factsOf(wires, servers), findings }
+  return { level, facts: factsOf(wires, servers), findings: [...findings, ...rights] }
 }
 
 function findingsOf(server: Server): Finding[] {
   const { info, settings } = server
   const findings: Finding[] = []
   const policy = info.get('maxmemory_policy') ?? 'unknown'
-  if (policy !== 'noeviction') {
+  if (info.size === 0) {
+    findings.push({
+      severity: 'error',
+      message: 'the server does not tell whether it may remove leases that are held (INFO is refused)',
+      advice: 'allow INFO; the store refuses to serve otherwise, unless it is forced',
+    })
+  } else if (policy !== 'noeviction') {
     findings.push({
       severity: 'error',
       message: `maxmemory-policy is ${policy}: the server may remove leases that are held`,
       advice: 'set it to noeviction; the store refuses to serve otherwise, unless it is forced',
     })
   }
-  if (info.get('role') !== 'master') {
+  if (info.get('role') === 'slave') {
     findings.push({
       severity: 'error',
       message: 'the server is a replica',
@@ -151,7 +148,9 @@ function factsOf(wires: Wires, servers: readonly Server[]): Fact[] {
   return [
     {
       name: 'server',
-      value: each(({ info }) => `${info.get('server_name') ?? 'redis'} ${info.get('valkey_version') ?? info.get('redis_version')}`),
+      value: each(
+        ({ info }) => `${info.get('server_name') ?? 'redis'} ${info.get('valkey_version') ?? info.get('redis_version') ?? 'unknown'}`,
+      ),
     },
     { name: 'topology', value: wires.topology === 'cluster' ? `cluster of ${servers.length} masters` : wires.topology },
     { name: 'maxmemory-policy', value: each(({ info }) => info.get('maxmemory_policy') ?? 'unknown') },

@@ -7,11 +7,11 @@
 import type { Clock } from '../../clock.ts'
 import { TenureError } from '../../errors.ts'
 import { bounded } from '../shared/bounded.ts'
-import { isReply, isStale } from './failures.ts'
+import { isReply, isStale, openingFailureOf } from './failures.ts'
 import type { Wire, Wires } from './wire.ts'
 
-/** How long a connection may take to be made before a call that waited for it in vain gives it up, in milliseconds. */
-const CONNECT_MS = 5_000
+/** How long a connection may take until its server has answered, in milliseconds: less than people wait for a command. */
+const CONNECT_MS = 4_000
 
 /** One connection, and what is known of it. */
 interface Dial<Terms> {
@@ -100,8 +100,9 @@ export class Link<Terms> {
    * and only slow; in a Cluster one of its nodes may be silent, which shows when the same election is not answered again.
    */
   #isDead(dial: Dial<Terms>, election: string, before: number): boolean {
+    // It has its own time to be made in.
+    if (!dial.isReady) return false
     const isOld = this.#clock.mono() - dial.begunAt > CONNECT_MS
-    if (!dial.isReady) return isOld
     return dial.answers === before || (isOld && dial.silent.has(election))
   }
 
@@ -111,7 +112,7 @@ export class Link<Terms> {
     const dial: Dial<Terms> = {
       wire,
       begunAt: this.#clock.mono(),
-      ready: wire.open().then(() => this.#terms(wire)),
+      ready: this.#open(wire),
       isReady: false,
       isCut: false,
       calls: 0,
@@ -127,6 +128,15 @@ export class Link<Terms> {
     dial.ready.catch((reason: Error) => this.#retire(dial, reason))
     this.#dial = dial
     return dial
+  }
+
+  #open(wire: Wire): Promise<Terms> {
+    return new Promise((resolve, reject) => {
+      const fail = (thrown: unknown) => reject(openingFailureOf(thrown))
+      const cancel = this.#clock.timer(CONNECT_MS, () => fail(new Error(`no answer within ${CONNECT_MS} ms`)), false)
+      const opening = wire.open().then(() => this.#terms(wire))
+      opening.then(resolve, fail).finally(cancel)
+    })
   }
 
   /** No new call on this connection. Those in the air keep it until they are answered or given up. */

@@ -1,5 +1,6 @@
 /** What a server says of itself before it is asked for leases. */
 
+import { replicaError } from './failures.ts'
 import type { Send, Wire, Wires } from './wire.ts'
 
 export interface Terms {
@@ -11,24 +12,37 @@ export interface Terms {
 export async function termsOf(wires: Wires, wire: Wire): Promise<Terms> {
   if (wires.topology === 'cluster') return { durable: false }
   const [send] = await wire.masters()
-  const settings = send && (await settingsOf(send, 'append*'))
+  if (!send) return { durable: false }
+  const [settings, info] = await Promise.all([settingsOf(send, 'append*'), infoOf(send, 'replication')])
+  if (info?.get('role') === 'slave') throw replicaError(wires.topology)
   return { durable: settings?.get('appendonly') === 'yes' && settings.get('appendfsync') === 'always' }
+}
+
+/** A section of what the server tells of itself; `undefined` where it does not. */
+export async function infoOf(send: Send, ...section: string[]): Promise<ReadonlyMap<string, string> | undefined> {
+  const text = await unlessRefused(send(['INFO', ...section]))
+  if (text === undefined) return undefined
+  const info = new Map<string, string>()
+  for (const line of String(text).split(/\r?\n/)) {
+    const [name, value] = line.split(/:(.*)/s)
+    if (name && value !== undefined) info.set(name, value)
+  }
+  return info
 }
 
 /** Settings by name; `undefined` where the server does not tell, as managed ones do not. */
 export async function settingsOf(send: Send, pattern: string): Promise<ReadonlyMap<string, string> | undefined> {
-  let reply: unknown
-  try {
-    reply = await send(['CONFIG', 'GET', pattern])
-  } catch (thrown) {
-    if (isRefused(thrown)) return undefined
-    throw thrown
-  }
-  return new Map(pairsOf(reply))
+  const reply = await unlessRefused(send(['CONFIG', 'GET', pattern]))
+  return reply === undefined ? undefined : new Map(pairsOf(reply))
 }
 
-function isRefused(thrown: unknown): boolean {
-  return thrown instanceof Error && /^(NOPERM|ERR) /.test(thrown.message)
+async function unlessRefused(asked: Promise<unknown>): Promise<unknown> {
+  try {
+    return await asked
+  } catch (thrown) {
+    if (thrown instanceof Error && /^(NOPERM|ERR) /.test(thrown.message)) return undefined
+    throw thrown
+  }
 }
 
 /** Drivers give a map as a list, as a Map or as an object. */

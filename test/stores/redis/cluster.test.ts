@@ -9,9 +9,9 @@ import { wiresOf } from '../../../src/stores/redis/wire.ts'
 import { type RedisClient, redis } from '../../../src/stores/redis.ts'
 import { startProxy, type TcpProxy } from '../../harness/proxy.ts'
 import { type Cluster, startCluster } from '../../harness/redis.ts'
-import { type Server, until } from '../../harness/server.ts'
-import { findServer } from '../../harness/servers.ts'
-import { bidFor, electionName, operating, outcome, patient, settled, wins } from './lab.ts'
+import { freePort, type Server, until } from '../../harness/server.ts'
+import { findServer, startRedis } from '../../harness/servers.ts'
+import { Believers, bidFor, electionName, operating, outcome, patient, settled, wins } from './lab.ts'
 
 const TTL = 1500
 
@@ -191,3 +191,47 @@ function clientsAt(port: number): Promise<number> {
     return lines.filter((line) => !line.includes('cmd=client')).length
   })
 }
+
+describe.skipIf(!findServer('redis')).each(drivers)('a Cluster with a replica, through %s', (_name, client) => {
+  test('an operator lets it take over: nobody is told that the store is unfit, and one leads by the new master', async () => {
+    const cluster = await startCluster()
+    const replica = await startRedis('--cluster-enabled', 'yes', '--cluster-port', String(await freePort()))
+    const believers = new Believers()
+    try {
+      const master = cluster.nodes[await nodeOf(cluster, believers.election)]?.port ?? 0
+      await operating(master, async (operator) => {
+        const [, bus] = (await operator.config('GET', 'cluster-port')) as string[]
+        const id = await operator.cluster('MYID')
+        await operating(replica.port, async (joining) => {
+          await joining.call('CLUSTER', 'MEET', '127.0.0.1', String(master), bus ?? '')
+          await until('it follows', () => joining.call('CLUSTER', 'REPLICATE', id).then(Boolean, () => false))
+          await until('it is up to date', async () => (await joining.info('replication')).includes('master_link_status:up'))
+        })
+      })
+      await settled(replica.port, TTL)
+      const codes = new Set<string>()
+      const store = redis(client(cluster.nodes.map(({ port }) => port)))
+      const candidate = believers.add(store, { ttlMs: TTL })
+      candidate.on('trouble', ({ code }) => codes.add(code))
+      await candidate.start()
+      await believers.leader()
+      await until('it takes over', () =>
+        operating(replica.port, async (operator) => {
+          if ((await operator.info('replication')).includes('role:master')) return true
+          await operator.call('CLUSTER', 'FAILOVER').catch(() => {})
+          return false
+        }),
+      )
+      await new Promise<void>((resolve) => candidate.on('renewed', () => resolve()))
+      await believers.leader()
+      const { lease } = keysOf('', believers.election)
+      await until('the lease is at the new master', () => operating(replica.port, async (operator) => (await operator.exists(lease)) === 1))
+      expect(codes).not.toContain('store-unfit')
+      expect(believers.grows).toBe(true)
+    } finally {
+      await believers.stop()
+      await replica.close()
+      await cluster.close()
+    }
+  })
+})

@@ -1,11 +1,16 @@
 /** Servers and clients that cannot serve, credentials that do not suffice, keys that are not ours: one clear line each. */
 
+import { readFileSync } from 'node:fs'
+import { createServer as createHttp } from 'node:http'
+import type { AddressInfo, Server as NetServer } from 'node:net'
+import { createServer as createTls } from 'node:tls'
 import { inspect } from 'node:util'
 import { Redis } from 'ioredis'
 import { createClient } from 'redis'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { Candidate, type Tenure, TenureError } from '../../../src/index.ts'
 import { runOnce } from '../../../src/once.ts'
+import { failureOf, isStale, RIGHTS } from '../../../src/stores/redis/failures.ts'
 import { keysOf } from '../../../src/stores/redis/keys.ts'
 import { fenced, redis } from '../../../src/stores/redis.ts'
 import { startCluster } from '../../harness/redis.ts'
@@ -42,18 +47,19 @@ describe.skipIf(!findServer('redis'))('a store that cannot serve says why', () =
       await operating(server.port, (operator) => operator.acl('SETUSER', 'app', 'reset', 'on', `>${user.password}`, ...rules))
       const candidate = new Candidate({ election: electionName(), store: redis(client(server.port, user)) })
       const refused = await outcome(candidate.start())
-      expect(refused).toMatchObject({ code: 'store-denied', message: expect.stringMatching(/NOPERM|user executing/) })
+      expect(refused).toMatchObject({
+        code: 'store-denied',
+        message: expect.stringMatching(/tenure doctor.*\+pexpire.*(NOPERM|user executing)/),
+      })
       // What was done before the server said no has been undone: nothing is held for ever.
       const { lease } = keysOf('', candidate.election)
       expect(await operating(server.port, (operator) => operator.exists(lease))).toBe(0)
     })
 
     test('the rights that its page lists suffice', async () => {
-      const rules = [
-        ...['~tenure:*', '&tenure:*', '+evalsha', '+eval', '+time', '+info', '+exists', '+hget', '+hmget', '+hset', '+pttl'],
-        ...['+pexpire', '+del', '+publish', '+subscribe', '+unsubscribe', '+config|get', '+scan', '+client|setname'],
-      ]
-      await operating(server.port, (operator) => operator.acl('SETUSER', 'app', 'reset', 'on', `>${user.password}`, ...rules))
+      const page = readFileSync(new URL('../../../docs/stores/redis.md', import.meta.url), 'utf8')
+      expect(page.replace(/\s+/g, ' ')).toContain(`ACL SETUSER app on >secret ${RIGHTS} `)
+      await operating(server.port, (operator) => operator.acl('SETUSER', 'app', 'reset', 'on', `>${user.password}`, ...RIGHTS.split(' ')))
       const store = redis(client(server.port, user))
       const election = electionName()
       const told = new Promise<void>((resolve, reject) => {
@@ -69,10 +75,7 @@ describe.skipIf(!findServer('redis'))('a store that cannot serve says why', () =
     })
 
     test('with those that it lists for runOnce and fenced they suffice as well', async () => {
-      const rules = [
-        ...['~tenure:*', '&tenure:*', '+evalsha', '+eval', '+time', '+info', '+exists', '+hget', '+hmget', '+hset', '+pttl'],
-        ...['+pexpire', '+del', '+publish', '+subscribe', '+unsubscribe', '+config|get', '+scan', '+client|setname', '+get', '+set'],
-      ]
+      const rules = [...RIGHTS.split(' '), '+get', '+set']
       await operating(server.port, (operator) => operator.acl('SETUSER', 'app', 'reset', 'on', `>${user.password}`, ...rules, '~app:*'))
       const store = redis(client(server.port, user))
       const writer = new Redis({ port: server.port, host: '127.0.0.1', ...user })
@@ -157,21 +160,113 @@ describe.skipIf(!findServer('redis'))('a store that cannot serve says why', () =
       }
     })
 
-    test('a replica', async () => {
+    test('a replica: nobody stands, and nothing is read that may be old', async () => {
       const replica = await startRedis('--replicaof', '127.0.0.1', String(server.port))
       try {
-        const store = redis(client(replica.port), { force: true })
-        let refused: unknown
-        await until('it has synchronised', async () => {
-          refused = await outcome(store.acquire(bidFor(electionName(), { ttlMs: 100 }), patient()))
-          return String(refused).includes('READONLY')
-        })
-        expect(refused).toMatchObject({ code: 'store-unreachable' })
+        const store = redis(client(replica.port))
+        const unfit = { code: 'store-unfit', message: 'redis: the server is a read replica. Connect to the primary' }
+        await expect(new Candidate({ election: electionName(), store }).start()).rejects.toMatchObject(unfit)
+        expect(await outcome(store.read(electionName(), patient()))).toMatchObject(unfit)
         await store.close?.()
       } finally {
         await replica.close()
       }
     })
+
+    test('a replica that does not tell that it is one: whatever it refuses is tried again', async () => {
+      const replica = await startRedis('--replicaof', '127.0.0.1', String(server.port))
+      await operating(replica.port, (operator) =>
+        operator.acl('SETUSER', 'app', 'reset', 'on', `>${user.password}`, '~*', '&*', '+@all', '-info', '-config'),
+      )
+      try {
+        const store = redis(client(replica.port, user), { force: true })
+        const refused = await outcome(store.release(bidFor(electionName()), patient()))
+        expect(refused).toMatchObject({ code: 'store-unreachable', message: expect.stringContaining('the server has become a replica') })
+        await store.close?.()
+      } finally {
+        await replica.close()
+      }
+    })
+
+    test('a primary that is made a replica: nobody leads by it, and one does when it is a primary again', async () => {
+      const fickle = await startRedis(...always)
+      const believers = new Believers()
+      try {
+        const a = believers.add(redis(client(fickle.port)), { ttlMs: 1000 })
+        const codes: string[] = []
+        const refused = new Promise<void>((resolve) => {
+          a.on('trouble', ({ code }) => {
+            codes.push(code)
+            if (code === 'store-unfit') resolve()
+          })
+        })
+        await a.start()
+        await believers.leader()
+        await operating(fickle.port, (operator) => operator.replicaof('127.0.0.1', server.port))
+        await refused
+        await until('nobody leads', () => !a.isLeader)
+        // What was asked on the connection to a primary is of unknown fate.
+        expect(codes[0]).toBe('store-unreachable')
+        await operating(fickle.port, (operator) => operator.replicaof('NO', 'ONE'))
+        await believers.leader()
+        expect(believers.grows).toBe(true)
+      } finally {
+        await believers.stop()
+        await fickle.close()
+      }
+    })
+  })
+
+  const ends: (() => unknown)[] = []
+  afterEach(async () => {
+    for (const end of ends.splice(0)) await end()
+  })
+  /** What is listened to by somebody else than Redis, and does not know our language. */
+  async function listening(other: NetServer): Promise<number> {
+    ends.push(() => new Promise((resolve) => other.close(resolve)))
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve))
+    return (other.address() as AddressInfo).port
+  }
+
+  test.each([
+    ['ioredis', (port: number, tls: boolean) => new Redis({ port, host: '127.0.0.1', lazyConnect: true, ...(tls && { tls: {} }) })],
+    [
+      'node-redis',
+      (port: number, tls: boolean) => createClient({ socket: tls ? { port, host: '127.0.0.1', tls } : { port, host: '127.0.0.1' } }),
+    ],
+  ])('something else than Redis, TLS where there is none, none where there is (%s): asked whether it is meant', async (_name, client) => {
+    const places: readonly (readonly [number, boolean])[] = [
+      [await listening(createHttp()), false],
+      [await listening(createTls()), false],
+      [await listening(createHttp()), true],
+      [server.port, true],
+    ]
+    const outcomes = places.map(async ([port, tls]) => {
+      const store = redis(client(port, tls))
+      const refused = await outcome(store.acquire(bidFor(electionName()), patient()))
+      await store.close?.()
+      return refused
+    })
+    for (const refused of await Promise.all(outcomes)) {
+      expect(refused).toMatchObject({ code: 'store-unreachable', message: expect.stringMatching(/is it Redis, and with TLS or without\?/) })
+    }
+  })
+
+  test.each([
+    // Redis 6, then 7.0, then 7.2 and Valkey.
+    [
+      "ERR Error running script (call to f_1): @user_script: 1: @user_script: 1: The user executing the script can't run this command or subcommand",
+      'store-denied',
+    ],
+    ["ERR The user executing the script can't run this command or subcommand script: 1, on @user_script:1.", 'store-denied'],
+    ["ERR ACL failure in script: User app has no permissions to run the 'hset' command script: 1, on @user_script:1.", 'store-denied'],
+    [
+      "ERR Error running script (call to f_1): @user_script:1: @user_script: 1: -READONLY You can't write against a read only replica.",
+      'store-unreachable',
+    ],
+  ])('said of a script, in the words of any version: %s', (words, code) => {
+    expect(failureOf('acquire', new Error(words))).toMatchObject({ code, message: expect.stringContaining(words) })
+    expect(isStale(new Error(words))).toBe(words.includes('READONLY'))
   })
 
   test.each([

@@ -10,8 +10,8 @@ import { wiresOf } from '../../../src/stores/redis/wire.ts'
 import { type RedisClient, redis } from '../../../src/stores/redis.ts'
 import { startWatched, type Watched } from '../../harness/redis.ts'
 import { until } from '../../harness/server.ts'
-import { findServer } from '../../harness/servers.ts'
-import { Believers, bidFor, connectionsAt, electionName, operating, outcome, patient, settled } from './lab.ts'
+import { findServer, startRedis } from '../../harness/servers.ts'
+import { Believers, bidFor, connectionsAt, electionName, operating, outcome, patient, settled, wins } from './lab.ts'
 
 const drivers: readonly (readonly [string, (port: number) => RedisClient])[] = [
   ['ioredis', (port) => new Redis({ sentinels: [{ host: '127.0.0.1', port }], name: 'main', lazyConnect: true })],
@@ -42,6 +42,49 @@ describe.skipIf(!findServer('redis')).each(drivers)('%s under Sentinel', (_name,
     )
     expect(believers.grows).toBe(true)
     expect(Math.max(...believers.tokens)).toBeGreaterThanOrEqual(token)
+    await believers.stop()
+  })
+
+  test('the primary is made a replica, and Sentinel still names it: tried again, and nobody is told that it is unfit', async () => {
+    const elsewhere = await startRedis()
+    const known = open()
+    try {
+      await operating(watched.sentinel.port, (operator) => operator.call('SENTINEL', 'SET', 'main', 'down-after-milliseconds', '600000'))
+      const bid = bidFor(electionName(), { ttlMs: 2000 })
+      expect((await known.acquire(bid, patient()))?.holder).toBe(bid.holder)
+      await operating(watched.primary.port, (operator) => operator.replicaof('127.0.0.1', elsewhere.port))
+      const fresh = open()
+      for (const store of [known, fresh, known]) {
+        const refused = await outcome(store.acquire(bidFor(electionName(), { ttlMs: 2000 }), AbortSignal.timeout(5000)))
+        expect(refused).toMatchObject({ code: 'store-unreachable' })
+      }
+      await operating(watched.primary.port, (operator) => operator.replicaof('NO', 'ONE'))
+      await wins(fresh, electionName(), { ttlMs: 2000 })
+      await fresh.close?.()
+    } finally {
+      await known.close?.()
+      await elsewhere.close()
+    }
+  })
+
+  test('a failover that an operator asks for: nobody is told that the store is unfit, and one leads by the new primary', async () => {
+    const believers = new Believers()
+    const codes = new Set<string>()
+    for (let i = 0; i < 2; i++) {
+      const candidate = believers.add(open(), { ttlMs: 2000 })
+      candidate.on('trouble', ({ code }) => codes.add(code))
+      await candidate.start()
+    }
+    await believers.leader()
+    await operating(watched.sentinel.port, (operator) => operator.call('SENTINEL', 'FAILOVER', 'main'))
+    await until('the other is the primary', async () => (await roleOf(watched.replica.port)) === 'master')
+    await until('the old one is a replica', async () => (await roleOf(watched.primary.port)) === 'slave')
+    await until('somebody leads by the new primary', () =>
+      operating(watched.replica.port, async (operator) => (await operator.pttl(`tenure:{${believers.election}}:lease`)) > 0),
+    )
+    await believers.leader()
+    expect(codes).not.toContain('store-unfit')
+    expect(believers.grows).toBe(true)
     await believers.stop()
   })
 
