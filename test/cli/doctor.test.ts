@@ -1,7 +1,9 @@
 /** `tenure doctor` on servers that refuse to serve: it says why, and what else it has found. */
 
 import { fileURLToPath } from 'node:url'
+import { Pool } from 'pg'
 import { describe, expect, test } from 'vitest'
+import { ddl } from '../../src/stores/postgres.ts'
 import { findServer, startPostgres, startRedis } from '../harness/servers.ts'
 import { operating } from '../stores/redis/lab.ts'
 import { place } from './harness.ts'
@@ -24,6 +26,30 @@ describe.skipIf(!findServer('postgres'))('a Postgres', () => {
       expect(out).toMatch(/level [ABC]/)
       expect(out).not.toContain('can be reached; bids')
     } finally {
+      await server.close()
+    }
+  })
+
+  test.each([
+    ['postgres', 'postgres-advisory'],
+    ['postgres-advisory', 'postgres'],
+  ])('with no right to delete: the row that %s has to leave does not make it unfit for %s', async (...schemes) => {
+    const server = await startPostgres()
+    const at = (scheme: string, user: string) => `${scheme}://${user}@127.0.0.1:${server.port}/postgres`
+    const admin = new Pool({ connectionString: at('postgres', 'postgres') })
+    try {
+      await admin.query(`${ddl}; CREATE ROLE app LOGIN; GRANT SELECT, INSERT, UPDATE ON tenure_lease, tenure_memo TO app`)
+      for (const scheme of schemes) {
+        const { code, out, err } = await examined(at(scheme, 'app'))
+        expect(code, out + err).toBe(0)
+      }
+      const { rows } = await admin.query('SELECT name, format FROM tenure_lease ORDER BY format')
+      expect(rows).toEqual([
+        { name: 'tenure-doctor-postgres', format: 1 },
+        { name: 'tenure-doctor-postgres-advisory', format: 2 },
+      ])
+    } finally {
+      await admin.end()
       await server.close()
     }
   })

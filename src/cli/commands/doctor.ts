@@ -16,6 +16,7 @@ interface DoctorOptions extends StoreOptions {
   readonly json?: boolean | undefined
 }
 
+/** With the name of the store: where its row has to stay, another kind of store in the same table cannot use it. */
 const ELECTION = 'tenure-doctor'
 const ROUNDS = 20
 /** A renewal may take a sixth of the ttl; one that is usually ten times as quick as that is never missed. */
@@ -89,9 +90,9 @@ async function settled(connected: Connected, store: LeaseStore, talk: Talk): Pro
   }
 }
 
-function bidFor({ minTtlMs = 0 }: LeaseStore) {
+function bidFor({ name, minTtlMs = 0 }: LeaseStore) {
   const ttlMs = Math.max(DEFAULT_TTL_MS, minTtlMs)
-  return { election: ELECTION, holder: randomBytes(16).toString('hex'), candidate: 'doctor', ttlMs }
+  return { election: `${ELECTION}-${name}`, holder: randomBytes(16).toString('hex'), candidate: 'doctor', ttlMs }
 }
 
 /** Lead and give back, time and again. Throws whatever the store refuses. */
