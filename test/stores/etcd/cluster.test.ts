@@ -67,6 +67,7 @@ describe.skipIf(!findServer('etcd'))('three members', () => {
     for (let round = 0; round < 2; round++) {
       const victim = members[await leader()]
       await victim?.kill()
+      // A lease that is renewed by nobody has run out by then: who is seen to lead goes on, or is another.
       await new Promise((resolve) => setTimeout(resolve, TTL))
       await election.led('somebody leads while a member is down')
       await victim?.start()
@@ -86,6 +87,7 @@ describe.skipIf(!findServer('etcd'))('three members', () => {
     await partition(2)
     const cutOff = etcd({ endpoints: endpoints[2] ?? '' })
     await expect(cutOff.read('cluster', AbortSignal.timeout(TTL / 3))).rejects.toThrow()
+    // As above: whoever still led through the member that is cut off does so no more.
     await new Promise((resolve) => setTimeout(resolve, TTL * 1.5))
     await election.led('somebody leads while a member is cut off')
     const before = election.leader()
@@ -103,6 +105,7 @@ describe.skipIf(!findServer('etcd'))('three members', () => {
     await election.start()
     await election.led('somebody leads')
     await wipe(1)
+    // As above.
     await new Promise((resolve) => setTimeout(resolve, TTL))
     await election.led('somebody leads')
     election.check()

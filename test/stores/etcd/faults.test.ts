@@ -58,6 +58,7 @@ describe.skipIf(!findServer('etcd'))('what happens to a server', () => {
   ])('%s: the leader steps down by its deadline or comes back by a new connection, never two', async (_, harm) => {
     const { first, second, overlap, token } = await pair('link')
     harm()
+    // What was granted before has run out: nobody leads by it any more.
     await new Promise((resolve) => setTimeout(resolve, TTL * 2))
     await until('somebody leads', () => first.candidate.isLeader || second.candidate.isLeader)
     proxy.resume()
@@ -95,6 +96,7 @@ describe.skipIf(!findServer('etcd'))('what happens to a server', () => {
     server.freeze()
     try {
       await until('the leader steps down', () => !first.candidate.isLeader)
+      // The second ttl: nothing happens in it, which is what is looked at.
       await new Promise((resolve) => setTimeout(resolve, TTL))
       expect(second.candidate.isLeader).toBe(false)
     } finally {
@@ -110,8 +112,7 @@ describe.skipIf(!findServer('etcd'))('what happens to a server', () => {
     left.push(() => Promise.all([first.stop(), second.stop()]))
     await first.start()
     await second.start()
-    // The watch is armed with the first answer and says so by a look.
-    await new Promise((resolve) => setTimeout(resolve, 200))
+    await until('both watch', async () => (await watchers(server.port)) === 2)
     await first.stop()
     await until('the other leads', () => second.isLeader, 10_000)
   })
@@ -195,4 +196,10 @@ function connectionsTo(port: number): number {
     .split('\n')
     .map((line) => line.trim().split(/\s+/))
     .filter((fields) => fields[2] === remote && fields[3] === '01').length
+}
+
+/** How many watches the server serves. */
+async function watchers(port: number): Promise<number> {
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  return Number(/^etcd_debugging_mvcc_watcher_total (\d+)$/m.exec(metrics)?.[1])
 }

@@ -66,6 +66,7 @@ describe.skipIf(!findServer('etcd')).concurrent('one lease for many elections', 
   async function spareOfSecond(store: LeaseStore, name: string): Promise<number> {
     const ttlMs = 20_000
     await store.acquire(bidFor(`${name}-first`, { ttlMs }), patient())
+    // Real time on the server: so much of the first lease is used up, and must not be missing from the second.
     await new Promise((resolve) => setTimeout(resolve, 6000))
     const bid = bidFor(`${name}-second`, { ttlMs })
     const sentAt = performance.now()

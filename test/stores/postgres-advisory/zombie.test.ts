@@ -117,6 +117,7 @@ describe.skipIf(!available)('zombies', () => {
     const from = performance.now()
     const late = store.renew(bid, calm())
     await held.caught
+    // How late it lands: this must be missing from what is granted.
     await new Promise((resolve) => setTimeout(resolve, 1000))
     held.letGo()
     const grantedMs = await late

@@ -87,7 +87,10 @@ export class Bench {
   }
 
   sql(port = this.server.port, options: Options<Record<string, never>> = {}): Sql {
-    const sql = postgresJs({ host: '127.0.0.1', port, user: 'postgres', database: 'postgres', onnotice: () => {}, ...options })
+    // It asks each new connection for the types of arrays, and when the server is lost meanwhile nobody hears of the
+    // rejection, which ends the process: https://github.com/porsager/postgres/issues/1192
+    const own = { host: '127.0.0.1', port, user: 'postgres', database: 'postgres', onnotice: () => {}, fetch_types: false }
+    const sql = postgresJs({ ...own, ...options })
     this.#ends.push(() => sql.end({ timeout: 0 }))
     return sql
   }

@@ -32,6 +32,7 @@ describe.skipIf(!findServer('redis')).each(drivers)('%s', (_name, client) => {
     await b.start()
     proxy.stall()
     expect(await believers.leader(a)).toBe(b)
+    // The stall itself: it has to last for longer than whatever the first was granted, and there is nothing to hear in it.
     await new Promise((resolve) => setTimeout(resolve, 2 * TTL))
     proxy.resume()
     await until('the stalled one has heard who leads', () => a.leader?.candidate === b.id)
@@ -57,6 +58,7 @@ describe.skipIf(!findServer('redis')).each(drivers)('%s', (_name, client) => {
     await believers.leader()
     server.freeze()
     await until('nobody leads', () => believers.all.every((candidate) => !candidate.isLeader))
+    // The server's clock goes on: the lease it holds runs out in its sleep.
     await new Promise((resolve) => setTimeout(resolve, TTL))
     server.thaw()
     await believers.leader()
@@ -100,6 +102,7 @@ describe.skipIf(!findServer('redis')).each(drivers)('%s', (_name, client) => {
     await believers.leader()
     proxy.dropAnswers()
     await until('nobody leads', () => believers.all.every((candidate) => !candidate.isLeader))
+    // A bid that was granted without our hearing of it runs out: answers come back to a store that has forgotten it.
     await new Promise((resolve) => setTimeout(resolve, TTL))
     proxy.resume()
     await believers.leader()

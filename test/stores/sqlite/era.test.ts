@@ -52,10 +52,12 @@ describe('clocks', () => {
         expect(first?.remainingMs).toBe(6000)
         // It goes on renewing: nobody else may ever have it.
         for (let i = 0; i < 3; i++) {
+          // Real time, by the clocks of real processes, and in all nearly the whole ttl.
           await new Promise((resolve) => setTimeout(resolve, 1500))
           expect(await holder.call('renew', bid)).toBe(6000)
           expect((await rival.call('acquire', other))?.holder).toBe(bid.holder)
         }
+        // The lease runs out, by the clock of the rival.
         await new Promise((resolve) => setTimeout(resolve, 6200))
         expect((await rival.call('acquire', other))?.holder).toBe(other.holder)
       }
