@@ -24,12 +24,9 @@ export function printable(text: string): string {
   return text.replace(/\p{Cc}|\p{Cf}|\p{Zl}|\p{Zp}/gu, '\uFFFD')
 }
 
-/** Rows under their heads, in columns as wide as their widest cell. */
-export function table(heads: readonly string[], rows: readonly (readonly string[])[], bold: (text: string) => string): string {
-  const clean = rows.map((row) => row.map(printable))
-  const widths = heads.map((head, column) => Math.max(head.length, ...clean.map((row) => row[column]?.length ?? 0)))
-  const line = (cells: readonly string[]) => cells.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join('  ')
-  return [bold(line(heads).trimEnd()), ...clean.map((row) => line(row).trimEnd())].join('\n')
+/** Columns that a line may take; without end where no person looks. */
+export function columnsFor(stream: NodeJS.WriteStream): number {
+  return isTerminal(stream) ? stream.columns || 80 : Number.POSITIVE_INFINITY
 }
 
 export interface TalkOptions {

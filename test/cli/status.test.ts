@@ -1,6 +1,6 @@
 /** `tenure status`, `watch`, `doctor` and `ddl`: data on stdout, talk on stderr. */
 
-import { existsSync, readdirSync } from 'node:fs'
+import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
 import { describe, expect, test } from 'vitest'
 import { place, type Tenure } from './harness.ts'
@@ -73,6 +73,61 @@ describe('status', () => {
     expect(status.out.trimEnd().split('\n')).toHaveLength(3)
     status.kill('SIGINT')
     await status.exited
+  })
+
+  describe('--watch, and a store that does not answer', () => {
+    /** A build whose file store fails in one way or another while a file says so. */
+    const failing = async (code: string) => {
+      const main = await here.faulty(`fails-${code}`, {
+        file: 'src/cli/connect-file.ts',
+        from: 'return {\n    store,',
+        to: `return {
+          store: { ...store, async list(signal) {
+            if (existsSync(dir + '.down')) throw faultOf(Object.assign(new Error(), { code: '${code}' }), dir)
+            return store.list(signal)
+          } },`,
+      })
+      return { main, down: `${here.store.slice('file:'.length)}.down` }
+    }
+
+    test('is told once, asked again, and told of again', async () => {
+      const { main, down } = await failing('EIO')
+      writeFileSync(down, '')
+      const status = here.tenure(['status', '--watch'], { main })
+      await status.says(/the disk fails \(EIO\); asked again every second\n/)
+      await leader('outbox', 'first')
+      rmSync(down)
+      await status.prints(/outbox +first/)
+      writeFileSync(down, '')
+      await status.says(/(the disk fails[\s\S]*){2}/)
+      await leader('another', 'second')
+      rmSync(down)
+      await status.prints(/another +second/)
+      expect(status.err.match(/the disk fails/g)).toHaveLength(2)
+      expect(status.err.match(/answers again/g)).toHaveLength(2)
+      status.kill('SIGINT')
+      expect((await status.exited).signal).toBe('SIGINT')
+    })
+
+    test('one that refuses from the beginning is an end; later it may be mended', async () => {
+      const { main, down } = await failing('EACCES')
+      writeFileSync(down, '')
+      expect((await here.ended(['status', '--watch'], { main })).code).toBe(77)
+      rmSync(down)
+      await leader('outbox', 'first')
+      const status = here.tenure(['status', '--watch', '--json'], { main })
+      await status.prints(/first/)
+      writeFileSync(down, '')
+      await status.says(/store-denied/)
+      rmSync(down)
+      await status.says(/answers again/)
+      expect(status.events().map(({ event, code }) => [event, code])).toEqual([
+        ['trouble', 'store-denied'],
+        ['answered', undefined],
+      ])
+      status.kill('SIGINT')
+      await status.exited
+    })
   })
 
   test('plain text where nobody looks: no colour, no cursor', async () => {

@@ -4,12 +4,15 @@
  */
 
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Lease } from '../../index.ts'
+import { maskSecrets } from '../../errors.ts'
+import { type Lease, TenureError } from '../../index.ts'
 import { asked, type StoreOptions, type Verb, withConnected, withStore } from '../command.ts'
 import type { Connected } from '../connected.ts'
 import { durationText } from '../durations.ts'
 import { exitCode, usage } from '../exit-codes.ts'
-import { colorsFor, isTerminal, printable, Talk, table } from '../output.ts'
+import { colorsFor, columnsFor, isTerminal, printable, Talk } from '../output.ts'
+import { Screen } from '../screen.ts'
+import { table } from '../table.ts'
 
 interface StatusOptions extends StoreOptions {
   readonly json?: boolean | undefined
@@ -36,20 +39,71 @@ export const status: Verb = {
 }
 
 async function show(connected: Connected, election: string | undefined, options: StatusOptions): Promise<number> {
+  if (options.watch) return options.json || !isTerminal(process.stdout) ? tell(connected, election, options) : redraw(connected, election)
+  const talk = new Talk(options)
   // Two stores are two leaders: what to look at first where each host has its own.
-  if (!options.json) new Talk(options).chat('store', `elections in ${connected.where}`)
-  const redraws = options.watch === true && !options.json && isTerminal(process.stdout)
-  for (let shown: string | undefined; ; ) {
-    const standings = await look(connected, election)
-    const text = textOf(standings, election, connected, options)
-    // Without a terminal to redraw only what is news.
-    const news = JSON.stringify(standings.map(({ election: name, lease }) => [name, lease?.fencingToken]))
-    if (standings.length === 0 && shown !== news) new Talk(options).note('empty', `no elections yet in ${connected.where}`)
-    // From the upper left corner, and whatever stood below goes.
-    if (redraws) process.stdout.write(`\x1b[H\x1b[J${printable(connected.where)}\n\n${text}\n`)
-    else if (text !== '' && shown !== news) process.stdout.write(`${text}\n`)
-    if (!options.watch) return election !== undefined && !standings[0]?.lease ? exitCode.notLed : exitCode.ok
+  if (!options.json) talk.chat('store', `elections in ${connected.where}`)
+  const standings = await look(connected, election)
+  print(connected, election, standings, options)
+  return election !== undefined && !standings[0]?.lease ? exitCode.notLed : exitCode.ok
+}
+
+/** Again and again, what is news alone. */
+async function tell(connected: Connected, election: string | undefined, options: StatusOptions): Promise<never> {
+  const talk = new Talk(options)
+  if (!options.json) talk.chat('store', `elections in ${connected.where}`)
+  let shown: string | undefined
+  return follow(connected, election, ({ standings, trouble, isNew }) => {
+    if (isNew && trouble) talk.note('trouble', `${trouble.message}; asked again every second`, { code: trouble.code })
+    if (isNew && !trouble) talk.note('answered', `${connected.where} answers again`)
+    const news = JSON.stringify(standings?.map(({ election: name, lease }) => [name, lease?.fencingToken]))
+    if (trouble || !standings || shown === news) return
+    print(connected, election, standings, options)
     shown = news
+  })
+}
+
+/** Again and again, on a screen of its own. */
+async function redraw(connected: Connected, election: string | undefined): Promise<never> {
+  const screen = new Screen()
+  const { yellow } = colorsFor(process.stdout)
+  let answeredAt = performance.now()
+  return follow(connected, election, ({ standings, trouble }) => {
+    const now = performance.now()
+    if (!trouble) answeredAt = now
+    const said = trouble && `no answer for ${durationText(now - answeredAt)}: ${trouble.message}`
+    screen.show((columns) => [
+      printable(connected.where),
+      ...(said === undefined ? [] : [yellow(printable(maskSecrets(said)))]),
+      '',
+      ...(standings?.length === 0 ? ['no elections yet'] : tableOf(standings ?? [], connected, columns)),
+    ])
+  })
+}
+
+/** What is known after a look. */
+interface Look {
+  /** As they were seen last; `undefined` where nothing was seen yet. */
+  readonly standings: readonly Standing[] | undefined
+  /** Why this look has failed. */
+  readonly trouble: TenureError | undefined
+  /** Unlike the last look, this one failed, or did not. */
+  readonly isNew: boolean
+}
+
+/** Look every second, whatever becomes of the store. A store that refuses the first look would refuse every other. */
+async function follow(connected: Connected, election: string | undefined, seen: (look: Look) => void): Promise<never> {
+  let standings: readonly Standing[] | undefined
+  for (let failed = false; ; ) {
+    let trouble: TenureError | undefined
+    try {
+      standings = await look(connected, election)
+    } catch (thrown) {
+      if (!(thrown instanceof TenureError) || (!standings && thrown.code !== 'store-unreachable')) throw thrown
+      trouble = thrown
+    }
+    seen({ standings, trouble, isNew: failed !== (trouble !== undefined) })
+    failed = trouble !== undefined
     await pause(WATCH_MS)
   }
 }
@@ -72,17 +126,20 @@ async function elections({ store, where }: Connected, signal: AbortSignal): Prom
   return [...(await store.list(signal))].sort()
 }
 
-function textOf(standings: readonly Standing[], election: string | undefined, { store }: Connected, { json }: StatusOptions): string {
-  if (json) {
-    const objects = standings.map(objectOf)
-    return JSON.stringify(election === undefined ? objects : objects[0])
-  }
-  if (standings.length === 0) return ''
+function print(connected: Connected, election: string | undefined, standings: readonly Standing[], options: StatusOptions): void {
+  if (standings.length === 0) new Talk(options).note('empty', `no elections yet in ${connected.where}`)
+  const objects = standings.map(objectOf)
+  if (options.json) process.stdout.write(`${JSON.stringify(election === undefined ? objects : objects[0])}\n`)
+  else if (standings.length > 0) process.stdout.write(`${tableOf(standings, connected, columnsFor(process.stdout)).join('\n')}\n`)
+}
+
+function tableOf(standings: readonly Standing[], { store }: Connected, columns: number): readonly string[] {
+  if (standings.length === 0) return []
   const { bold } = colorsFor(process.stdout)
   // Who looks once at a lease that ends by observation has not seen when it was renewed.
   const least = store.expiry === 'observed' ? 'up to ' : ''
   const rows = standings.map((standing) => rowOf(standing, least))
-  return table(['ELECTION', 'LEADER', 'SINCE', 'TOKEN', 'LEASE LEFT'], rows, bold)
+  return table({ heads: ['ELECTION', 'LEADER', 'SINCE', 'TOKEN', 'LEASE LEFT'], rows, names: 2, bold, columns })
 }
 
 function objectOf({ election, lease }: Standing) {

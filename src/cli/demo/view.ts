@@ -3,7 +3,8 @@
  * plain lines. It only draws; what it shows is handed to it.
  */
 
-import { colorsFor, isTerminal } from '../output.ts'
+import { colorsFor, columnsFor, isTerminal } from '../output.ts'
+import { cutEnd } from '../width.ts'
 import type { Actor, Role } from './cast.ts'
 import { ttlMs } from './words.ts'
 
@@ -13,7 +14,7 @@ export class View {
   readonly #live = isTerminal(process.stdout)
   readonly #colors = colorsFor(process.stdout)
   readonly #startedAt = performance.now()
-  #drawn = 0
+  #drawn = false
   #timer: NodeJS.Timeout | undefined
   #frame: () => { actors: readonly Actor[]; writes: number; refused: number } = () => ({ actors: [], writes: 0, refused: 0 })
 
@@ -55,14 +56,19 @@ export class View {
     const { actors, writes, refused } = this.#frame()
     const rows = actors.map((actor) => `  ${this.#row(actor)}`)
     const ledger = `  ledger: ${writes} writes accepted, ${refused} refused by the fence`
+    const columns = columnsFor(process.stdout)
+    // On a screen that is too low the story goes first.
+    const lines = ['', ...rows, this.#colors.dim(ledger)].slice(-Math.max(1, (process.stdout.rows || 24) - 1))
+    const frame = lines.map((line) => `${cutEnd(line, columns)}\n`).join('')
+    // The cursor goes back at once, while a line is a row: whoever changes the width of a window moves what stands in it.
     this.#erase()
-    process.stdout.write(`\n${rows.join('\n')}\n${this.#colors.dim(ledger)}\n`)
-    this.#drawn = rows.length + 2
+    process.stdout.write(`${frame}\u001b[${lines.length}A`)
+    this.#drawn = true
   }
 
   #erase(): void {
-    if (this.#drawn > 0) process.stdout.write(`\u001b[${this.#drawn}A\u001b[J`)
-    this.#drawn = 0
+    if (this.#drawn) process.stdout.write('\r\u001b[J')
+    this.#drawn = false
   }
 
   #row(actor: Actor): string {
