@@ -3,11 +3,15 @@
 import { describeValue, maskSecrets, TenureError } from '../errors.ts'
 import { type EtcdOptions, etcd, examine } from '../stores/etcd.ts'
 import { decoded } from './connect-file.ts'
-import type { Address, Connected, Finding } from './connected.ts'
+import type { Address, Connected } from './connected.ts'
+import { examinedOf } from './examined.ts'
 import { misconfigured } from './exit-codes.ts'
+import { truthOf } from './parameters.ts'
 
 /** How long a doctor waits for the cluster. */
 const PATIENCE_MS = 10_000
+const lesser = 'tokens grow, but two may lead for a moment when the cluster changes its leader'
+const meanings = { A: 'one leader within the drift bound', B: lesser, C: lesser } as const
 
 /** Our own parameters: `tenure_prefix=name` and `tenure_interop=true`. */
 export function openEtcd({ url, own }: Address): Connected {
@@ -16,7 +20,7 @@ export function openEtcd({ url, own }: Address): Connected {
   return {
     store,
     where: maskSecrets(url),
-    examine: () => findingsOf(options),
+    examine: async () => examinedOf(await examine(options, AbortSignal.timeout(PATIENCE_MS)), { meanings }),
     async rehearse(use) {
       // Among the elections, so that the same rights count; under a name that none can have: theirs are percent-encoded.
       const rehearsal = etcd({ ...options, prefix: `${options.prefix ?? 'tenure'}/=doctor`, interop: false })
@@ -38,14 +42,12 @@ function optionsOf(url: string, own: ReadonlyMap<string, string>): EtcdOptions {
   for (const name of own.keys()) {
     if (name !== 'tenure_prefix' && name !== 'tenure_interop') throw misconfigured(`${scheme}: has no parameter ${describeValue(name)}`)
   }
-  const interop = own.get('tenure_interop') ?? 'false'
-  if (interop !== 'true' && interop !== 'false')
-    throw misconfigured(`Expected tenure_interop to be true or false, got ${describeValue(interop)}`)
+  const interop = truthOf(own, 'tenure_interop')
   const protocol = scheme.toLowerCase() === 'etcds' ? 'https' : 'http'
   const [username, password] = login === undefined ? [] : login.split(/:(.*)/s).map(decoded)
   return {
     endpoints: hosts.split(',').map((host) => `${protocol}://${/:\d+$/.test(host) ? host : `${host}:2379`}`),
-    interop: interop === 'true',
+    interop,
     ...(own.has('tenure_prefix') && { prefix: own.get('tenure_prefix') }),
     ...(username !== undefined && { username, password: password ?? '' }),
   }
@@ -59,18 +61,4 @@ function opened(options: EtcdOptions) {
     if (thrown instanceof TenureError) throw misconfigured(thrown.message)
     throw thrown
   }
-}
-
-const levels = { error: 'unfit', warning: 'doubtful', info: 'good' } as const
-
-async function findingsOf(options: EtcdOptions): Promise<readonly Finding[]> {
-  const { level, facts, findings } = await examine(options, AbortSignal.timeout(PATIENCE_MS))
-  return [
-    { level: 'good', text: facts.map(({ name, value }) => `${name} ${value}`).join(', ') },
-    ...findings.map(({ severity, message, advice }): Finding => ({ level: levels[severity], text: `${message}: ${advice}` })),
-    {
-      level: level === 'A' ? 'good' : 'doubtful',
-      text: `level ${level}: ${level === 'A' ? 'one leader within the drift bound' : 'tokens grow, but two may lead for a moment when the cluster changes its leader'}`,
-    },
-  ]
 }

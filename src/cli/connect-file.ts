@@ -5,17 +5,20 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describeValue } from '../errors.ts'
 import { faultOf } from '../stores/file/faults.ts'
+import { checkHome } from '../stores/file/place.ts'
 import { file, filesystemOf } from '../stores/file.ts'
-import type { Address, Connected, Finding } from './connected.ts'
+import type { Address, Connected, Examined, Finding } from './connected.ts'
 import { misconfigured } from './exit-codes.ts'
 
-export function openFile({ url, own }: Address): Connected {
+export async function openFile({ url, own }: Address): Promise<Connected> {
   const [unknown] = own.keys()
   if (unknown !== undefined || url.includes('?')) throw misconfigured(`file: takes no parameters, got ${describeValue(unknown ?? url)}`)
   const path = decoded(url.slice('file:'.length)).replace(/^\/\/(localhost)?(?=\/)/, '')
   if (path !== '' && !path.startsWith('/')) {
     throw misconfigured(`Expected an absolute path like file:/var/lib/app/tenure, got ${describeValue(url)}`)
   }
+  // Where nothing can be made there is nothing to look at either: two verbs must not disagree on whether there is a store.
+  if (path === '') await checkHome()
   const store = file(path === '' ? {} : { dir: path })
   const { dir } = store
   return {
@@ -47,18 +50,17 @@ async function scratchIn(dir: string): Promise<string> {
   }
 }
 
-async function examine(dir: string): Promise<readonly Finding[]> {
+async function examine(dir: string): Promise<Examined> {
   const { kind, network } = await filesystemOf(dir)
   const findings: Finding[] = [
     network
       ? { level: 'unfit', text: `${dir} is on ${kind}, which other machines may share: name a directory on a local disk` }
       : { level: 'good', text: `${dir} is on a local filesystem (${kind})` },
-    { level: 'good', text: 'level A: one leader within the drift bound, tokens never repeat, on this host and for this user' },
   ]
   if (isInContainer())
     findings.push({ level: 'doubtful', text: 'in a container: nobody outside shares this directory, unless it is mounted' })
   if (kind === 'tmpfs') findings.push({ level: 'doubtful', text: 'on tmpfs: tokens begin anew, though never lower, after a restart' })
-  return findings
+  return { findings, level: 'A', meaning: 'one leader within the drift bound, tokens never repeat, on this host and for this user' }
 }
 
 function isInContainer(): boolean {

@@ -6,7 +6,7 @@ import { forget } from '../stores/postgres/examine.ts'
 import type { PostgresClient } from '../stores/postgres.ts'
 import { type AdvisoryClient, ddl, examine, type MakePostgresJs, postgresAdvisory } from '../stores/postgres-advisory.ts'
 import { checkUrl } from './check-url.ts'
-import { findingsOf, packageOf, poolOf } from './connect-postgres.ts'
+import { examinedBy, packageOf, poolOf } from './connect-postgres.ts'
 import type { Address, Connected } from './connected.ts'
 import { misconfigured } from './exit-codes.ts'
 import { cleaned, noting } from './rehearsal.ts'
@@ -26,7 +26,7 @@ export async function openPostgresAdvisory({ url, own }: Address): Promise<Conne
     store,
     where: maskSecrets(url),
     ddl,
-    examine: () => findingsOf((signal) => examine(client, signal)),
+    examine: () => examinedBy((signal) => examine(client, signal)),
     rehearse: (use) => rehearse(client, plain, use),
     async close() {
       await store.close()

@@ -9,7 +9,8 @@ import { forget } from '../stores/postgres/examine.ts'
 import { ddl, examine, type PgPool, type PostgresClient, type PostgresJs, type PostgresStore, postgres } from '../stores/postgres.ts'
 import type { Examination } from '../stores/shared/examination.ts'
 import { checkUrl } from './check-url.ts'
-import type { Address, Connected, Finding } from './connected.ts'
+import type { Address, Connected, Examined } from './connected.ts'
+import { examinedOf } from './examined.ts'
 import { misconfigured, Refusal } from './exit-codes.ts'
 import { importClient } from './import-client.ts'
 import { cleaned, noting } from './rehearsal.ts'
@@ -31,7 +32,7 @@ export async function openPostgres({ url, own }: Address): Promise<Connected> {
     store,
     where: maskSecrets(url),
     ddl,
-    examine: () => findingsOf((signal) => examine(client, signal)),
+    examine: () => examinedBy((signal) => examine(client, signal)),
     rehearse: (use) => rehearse(client, store, use),
     async close() {
       await store.close()
@@ -98,18 +99,12 @@ async function rehearse<T>(client: PostgresClient, store: PostgresStore, use: (s
   )
 }
 
-const levels = { error: 'unfit', warning: 'doubtful', info: 'good' } as const
 const meanings = {
   A: 'one leader within the drift bound, tokens never repeat',
   B: 'tokens grow on this server, but two may lead for up to a ttl after a failover, or after it lost what it knew',
   C: 'leases may vanish while they are held',
 } as const
 
-export async function findingsOf(ask: (signal: AbortSignal) => Promise<Examination>): Promise<readonly Finding[]> {
-  const { level, facts, findings } = await ask(AbortSignal.timeout(PATIENCE_MS))
-  return [
-    { level: 'good', text: facts.map(({ name, value }) => `${name} ${value}`).join(', ') },
-    ...findings.map(({ severity, message, advice }): Finding => ({ level: levels[severity], text: `${message}: ${advice}` })),
-    { level: level === 'A' ? 'good' : 'doubtful', text: `level ${level}: ${meanings[level]}` },
-  ]
+export async function examinedBy(ask: (signal: AbortSignal) => Promise<Examination>): Promise<Examined> {
+  return examinedOf(await ask(AbortSignal.timeout(PATIENCE_MS)), { meanings })
 }

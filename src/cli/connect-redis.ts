@@ -10,11 +10,14 @@ import type { IoredisClient, IoredisCluster, NodeRedisClient, NodeRedisCluster, 
 import { keysOf } from '../stores/redis/keys.ts'
 import { wiresOf } from '../stores/redis/wire.ts'
 import { examine, type RedisClient, type RedisOptions, redis } from '../stores/redis.ts'
+import type { Fact } from '../stores/shared/examination.ts'
 import { checkUrl } from './check-url.ts'
 import { decoded } from './connect-file.ts'
-import type { Address, Connected, Finding } from './connected.ts'
+import type { Address, Connected, Examined } from './connected.ts'
+import { examinedOf } from './examined.ts'
 import { misconfigured, Refusal } from './exit-codes.ts'
 import { importClient } from './import-client.ts'
+import { truthOf } from './parameters.ts'
 import { cleaned, noting } from './rehearsal.ts'
 
 /** How long a doctor waits for the server. */
@@ -32,7 +35,7 @@ export async function openRedis({ url, own }: Address): Promise<Connected> {
   return {
     store,
     where: maskSecrets(url),
-    examine: () => findingsOf(client, options),
+    examine: () => examined(client, options),
     rehearse: (use) => rehearse(client, options, use),
     settlingMs: (thrown) => (thrown instanceof Settling ? thrown.forMs : undefined),
     close: async () => store.close?.(),
@@ -56,7 +59,7 @@ function placeOf(url: string, own: ReadonlyMap<string, string>): Place {
   if (unknown !== undefined) throw misconfigured(`redis: has no parameter ${describeValue(unknown)}`)
   const [, scheme = '', login, hosts = '', db = '0'] = /^([a-z]+):\/\/(?:(.*)@)?([^/?@]+)(?:\/(\d*))?(?:\?.*)?$/i.exec(url) ?? []
   const sentinel = own.get('tenure_sentinel')
-  const cluster = truth(own, 'tenure_cluster')
+  const cluster = truthOf(own, 'tenure_cluster')
   const several = sentinel !== undefined || cluster
   if (hosts === '' || (hosts.includes(',') && !several) || (sentinel !== undefined && cluster)) {
     throw misconfigured(
@@ -84,13 +87,7 @@ function hostOf(text: string, standard: number) {
 function optionsOf(own: ReadonlyMap<string, string>): RedisOptions {
   const replicas = own.get('tenure_replicas') ?? '0'
   if (!/^\d+$/.test(replicas)) throw misconfigured(`Expected tenure_replicas to be a number, got ${describeValue(replicas)}`)
-  return { replicas: Number(replicas), force: truth(own, 'tenure_force'), keyPrefix: own.get('tenure_prefix') ?? '' }
-}
-
-function truth(own: ReadonlyMap<string, string>, name: string): boolean {
-  const text = own.get(name) ?? 'false'
-  if (text === 'true' || text === 'false') return text === 'true'
-  throw misconfigured(`Expected ${name} to be true or false, got ${describeValue(text)}`)
+  return { replicas: Number(replicas), force: truthOf(own, 'tenure_force'), keyPrefix: own.get('tenure_prefix') ?? '' }
 }
 
 interface Ioredis {
@@ -166,22 +163,21 @@ async function remove(client: RedisClient, keys: readonly string[]): Promise<voi
   }
 }
 
-const levels = { error: 'unfit', warning: 'doubtful', info: 'good' } as const
 const meanings = {
   A: 'one leader within the drift bound, tokens never repeat',
   B: 'tokens grow, but two may lead for up to a ttl after a failover, or after the server lost what it knew',
   C: 'leases may vanish while they are held',
 } as const
 
-async function findingsOf(client: RedisClient, { keyPrefix, force }: RedisOptions): Promise<readonly Finding[]> {
-  const { level, facts, findings } = await examine(client, AbortSignal.timeout(PATIENCE_MS), { keyPrefix })
-  return [
-    { level: 'good', text: facts.map(({ name, value }) => `${name} ${value}`).join(', ') },
-    ...findings.map(({ severity, message, advice }): Finding => {
-      // Whoever forces the store has been told.
-      const found = force && severity === 'error' ? 'doubtful' : levels[severity]
-      return { level: found, text: `${message}: ${advice}` }
-    }),
-    { level: level === 'A' ? 'good' : 'doubtful', text: `level ${level}: ${meanings[level]}` },
-  ]
+async function examined(client: RedisClient, { keyPrefix, force }: RedisOptions): Promise<Examined> {
+  const { facts, ...examination } = await examine(client, AbortSignal.timeout(PATIENCE_MS), { keyPrefix })
+  return examinedOf({ ...examination, facts: facts.map(inWords) }, { meanings, isForced: force })
+}
+
+/** How the log is synced says nothing to those who do not know that there is none. */
+function inWords({ name, value }: Fact): Fact {
+  const [, log] = /^(append-only log), synced$/.exec(name) ?? []
+  if (log === undefined) return { name, value }
+  const each = value.split(', ').map((synced) => (synced === 'none' ? 'off' : `synced ${synced}`))
+  return { name: log, value: each.join(' or ') }
 }

@@ -10,13 +10,17 @@ import type { LeaseStore } from '../index.ts'
 import { forget } from '../stores/sqlite/examine.ts'
 import { ddl, examine, type SqliteDatabase, type SqliteStore, sqlite } from '../stores/sqlite.ts'
 import { decoded } from './connect-file.ts'
-import type { Address, Connected, Finding } from './connected.ts'
+import type { Address, Connected } from './connected.ts'
+import { examinedOf } from './examined.ts'
 import { misconfigured, Refusal } from './exit-codes.ts'
 import { importClient } from './import-client.ts'
+import { truthOf } from './parameters.ts'
 import { cleaned } from './rehearsal.ts'
 
 /** How long a doctor waits for the file. */
 const PATIENCE_MS = 10_000
+const lesser = 'not for several processes'
+const meanings = { A: 'one leader within the drift bound, tokens never repeat, on this host', B: lesser, C: lesser } as const
 
 type Database = SqliteDatabase & { close(): unknown }
 type Make = new (file: string) => Database
@@ -39,7 +43,14 @@ export async function openSqlite({ url, own }: Address): Promise<Connected> {
       throw thrown
     })
   }
-  return { store, where: `sqlite:${file}`, ddl, examine: () => findingsOf(db), rehearse: (use) => rehearse(db, store, use), close }
+  return {
+    store,
+    where: `sqlite:${file}`,
+    ddl,
+    examine: async () => examinedOf(await examine(db, AbortSignal.timeout(PATIENCE_MS)), { meanings }),
+    rehearse: (use) => rehearse(db, store, use),
+    close,
+  }
 }
 
 /** Two working directories would be two files, and two leaders. */
@@ -51,9 +62,7 @@ function fileOf(url: string): string {
 
 function createOf(own: ReadonlyMap<string, string>): boolean {
   for (const name of own.keys()) if (name !== 'tenure_create') throw misconfigured(`sqlite: has no parameter ${describeValue(name)}`)
-  const create = own.get('tenure_create') ?? 'false'
-  if (create === 'true' || create === 'false') return create === 'true'
-  throw misconfigured(`Expected tenure_create to be true or false, got ${describeValue(create)}`)
+  return truthOf(own, 'tenure_create')
 }
 
 /** A path without a file: opening it would make one, which is for the user to ask for. What is needed can still be told. */
@@ -121,16 +130,4 @@ async function rehearse<T>(db: SqliteDatabase, store: SqliteStore, use: (store: 
     if (elections.size > 0) await forget(db, [...elections])
   }
   return cleaned(() => use(counting), clean)
-}
-
-const levels = { error: 'unfit', warning: 'doubtful', info: 'good' } as const
-
-async function findingsOf(db: SqliteDatabase): Promise<readonly Finding[]> {
-  const { level, facts, findings } = await examine(db, AbortSignal.timeout(PATIENCE_MS))
-  const meaning = level === 'A' ? 'one leader within the drift bound, tokens never repeat, on this host' : 'not for several processes'
-  return [
-    { level: 'good', text: facts.map(({ name, value }) => `${name} ${value}`).join(', ') },
-    ...findings.map(({ severity, message, advice }): Finding => ({ level: levels[severity], text: `${message}: ${advice}` })),
-    { level: level === 'A' ? 'good' : 'unfit', text: `level ${level}: ${meaning}` },
-  ]
 }

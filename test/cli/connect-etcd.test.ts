@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect } from '../../src/cli/connect.ts'
+import { withLevel } from '../../src/cli/examined.ts'
 import { findServer, type Server, startEtcd } from '../harness/servers.ts'
 
 describe('etcd:// in a URL', () => {
@@ -44,7 +45,8 @@ describe.skipIf(!findServer('etcd'))('a cluster behind a URL', () => {
       return won
     })
     expect(lease?.holder).toBe('h')
-    const findings = await connected.examine?.()
+    const found = await connected.examine?.()
+    const findings = found && withLevel(found)
     expect(findings?.map(({ level }) => level)).not.toContain('unfit')
     expect(findings?.map(({ text }) => text).join('\n')).toMatch(/version 3.*level A/s)
     await connected.close()

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect } from '../../src/cli/connect.ts'
+import { withLevel } from '../../src/cli/examined.ts'
 import { available, Bench, bidFor, calm, clientAt } from '../stores/postgres-advisory/bench.ts'
 
 describe('postgres-advisory:// in a URL', () => {
@@ -40,7 +41,8 @@ describe.skipIf(!available)('a server behind a URL', () => {
     })
     expect(lease?.holder).toBe('h')
     expect(await connected.store.list?.(calm())).toEqual([])
-    const findings = await connected.examine?.()
+    const found = await connected.examine?.()
+    const findings = found && withLevel(found)
     expect(findings?.filter(({ level }) => level === 'unfit')).toEqual([])
     expect(findings?.map(({ text }) => text).join('\n')).toMatch(/version \d+.*patience for a ttl of 15 s 15000 ms.*level B/s)
     await connected.close()

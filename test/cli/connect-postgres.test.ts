@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect } from '../../src/cli/connect.ts'
+import { withLevel } from '../../src/cli/examined.ts'
 import { available, Bench, calm } from '../stores/postgres/bench.ts'
 
 describe('postgres:// in a URL', () => {
@@ -30,7 +31,8 @@ describe.skipIf(!available)('a server behind a URL', () => {
     })
     expect(lease?.holder).toBe('h')
     expect(await connected.store.list?.(calm())).toEqual([])
-    const findings = await connected.examine?.()
+    const found = await connected.examine?.()
+    const findings = found && withLevel(found)
     expect(findings?.map(({ level }) => level)).toEqual(['good', 'good'])
     expect(findings?.map(({ text }) => text).join('\n')).toMatch(/version \d+.*level A/s)
     await connected.close()

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { connect } from '../../src/cli/connect.ts'
+import { withLevel } from '../../src/cli/examined.ts'
 import { startCluster, startWatched } from '../harness/redis.ts'
 import type { Server } from '../harness/server.ts'
 import { findServer, startRedis } from '../harness/servers.ts'
@@ -49,7 +50,8 @@ describe.skipIf(!findServer('redis'))('a server behind a URL', () => {
       return won
     })
     expect(lease?.holder).toBe('h')
-    const findings = await connected.examine?.()
+    const found = await connected.examine?.()
+    const findings = found && withLevel(found)
     expect(findings?.map(({ level }) => level)).not.toContain('unfit')
     expect(findings?.map(({ text }) => text).join('\n')).toMatch(/synced always.*level A/s)
     await connected.close()
@@ -65,7 +67,13 @@ describe.skipIf(!findServer('redis'))('a server behind a URL', () => {
       [`redis://${hosts}?tenure_cluster=true`, /cluster of 3 masters.*level B/s],
     ] as const) {
       const connected = await connect(url)
-      expect((await connected.examine?.())?.map(({ text }) => text).join('\n')).toMatch(expected)
+      const found = await connected.examine?.()
+      expect(
+        found &&
+          withLevel(found)
+            .map(({ text }) => text)
+            .join('\n'),
+      ).toMatch(expected)
       expect(await connected.store.read('nobody', AbortSignal.timeout(20_000))).toBeUndefined()
       await connected.close()
     }

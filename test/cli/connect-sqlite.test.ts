@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, test } from 'vitest'
 import { connect } from '../../src/cli/connect.ts'
+import { withLevel } from '../../src/cli/examined.ts'
 
 const dir = await mkdtemp(join(tmpdir(), 'tenure-cli-'))
 afterAll(() => rm(dir, { recursive: true }))
@@ -16,7 +17,7 @@ describe('sqlite: in a URL', () => {
     ['sqlite:/', 'Expected an absolute path'],
     ['sqlite::memory:', 'Expected an absolute path'],
     ['sqlite:/x.db?mode=ro', 'Expected an absolute path'],
-    ['sqlite:/x.db?tenure_create=yes', 'Expected tenure_create to be true or false, got "yes"'],
+    ['sqlite:/x.db?tenure_create=yes', 'Expected tenure_create to be true or false, 1 or 0, got "yes"'],
     ['sqlite:/x.db?tenure_poll=1', 'sqlite: has no parameter "tenure_poll"'],
   ])('%s is refused', async (url, message) => {
     await expect(connect(url)).rejects.toThrow(message)
@@ -38,7 +39,7 @@ describe('sqlite: in a URL', () => {
 
   test('made on request, examined, and rehearsed on without a trace among its elections', async () => {
     const url = `sqlite://${join(dir, 'with space.db').replaceAll(' ', '%20')}`
-    const made = await connect(`${url}?tenure_create=true`)
+    const made = await connect(`${url}?tenure_create=1`)
     await made.close()
     const connected = await connect(url)
     expect(connected.where).toBe(`sqlite:${join(dir, 'with space.db')}`)
@@ -50,7 +51,8 @@ describe('sqlite: in a URL', () => {
     })
     expect(lease?.holder).toBe('h')
     expect(await connected.store.list?.(calm)).toEqual([])
-    const findings = await connected.examine?.()
+    const found = await connected.examine?.()
+    const findings = found && withLevel(found)
     expect(findings?.map(({ level }) => level)).toEqual(['good', 'good'])
     expect(findings?.map(({ text }) => text).join('\n')).toMatch(/journal_mode wal.*level A/s)
     await connected.close()

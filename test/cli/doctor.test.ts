@@ -23,9 +23,28 @@ describe.skipIf(!findServer('postgres'))('a Postgres', () => {
       expect(out).toMatch(/^unfit .*tenure_lease/m)
       expect(out).toMatch(/^ok .*version \d+/m)
       expect(out).toMatch(/tenure ddl|ensureSchema/)
-      expect(out).toMatch(/level [ABC]/)
+      expect(out).toMatch(/^unfit .*level [AB] once/m)
+      expect(out).not.toMatch(/^(ok|look at) .*level [ABC]/m)
+      expect(out.match(/tenure_lease is missing/g)).toHaveLength(1)
       expect(out).not.toContain('can be reached; bids')
     } finally {
+      await server.close()
+    }
+  })
+
+  test('with no right to the table: 77, what to grant, and no level that reads as kept', async () => {
+    const server = await startPostgres()
+    const at = (user: string) => `postgres://${user}@127.0.0.1:${server.port}/postgres`
+    const admin = new Pool({ connectionString: at('postgres') })
+    try {
+      await admin.query(`${ddl}; CREATE ROLE app LOGIN`)
+      const { code, out, err } = await examined(at('app'))
+      expect(code, out + err).toBe(77)
+      expect(out).toMatch(/^unfit .*grant/im)
+      expect(out).toMatch(/^unfit .*level A once what is unfit is mended/m)
+      expect(out).not.toMatch(/^(ok|look at) .*level [ABC]/m)
+    } finally {
+      await admin.end()
       await server.close()
     }
   })
@@ -55,6 +74,19 @@ describe.skipIf(!findServer('postgres'))('a Postgres', () => {
   })
 })
 
+test('files that this user may not write: unfit, and so is the level', async () => {
+  const main = await here.faulty('denied', {
+    file: 'src/cli/connect-file.ts',
+    from: 'const scratch = await scratchIn(dir)',
+    to: "const scratch = await scratchIn(dir); throw faultOf(Object.assign(new Error(), { code: 'EACCES' }), dir)",
+  })
+  const { code, out } = await here.ended(['doctor'], { main })
+  expect(code).toBe(77)
+  expect(out).toMatch(/^unfit .*may not read and write there/m)
+  expect(out).toMatch(/^unfit .*level A once what is unfit is mended/m)
+  expect(out).not.toMatch(/^(ok|look at) .*level [ABC]/m)
+})
+
 describe.skipIf(!findServer('redis'))('a Redis', () => {
   test('that may remove leases: 78, and level C', async () => {
     const server = await startRedis(
@@ -71,7 +103,8 @@ describe.skipIf(!findServer('redis'))('a Redis', () => {
       const { code, out, err } = await examined(`redis://127.0.0.1:${server.port}`)
       expect(code, err).toBe(78)
       expect(out).toMatch(/^unfit .*volatile-lru.*noeviction/m)
-      expect(out).toMatch(/level C/)
+      expect(out).toMatch(/^unfit +level C/m)
+      expect(out).toContain('append-only log synced always')
     } finally {
       await server.close()
     }

@@ -18,6 +18,7 @@ describe.skipIf(!findServer('redis'))('a Redis that was started a moment ago', (
       const { code } = await doctor.exited
       expect({ code, lines: doctor.err.trim().split('\n').length }, doctor.err).toEqual({ code: 0, lines: 1 })
       expect(doctor.out).toMatch(/can be reached; bids, renewals and releases are allowed/)
+      expect(doctor.out).toMatch(/, append-only log off, /)
       // What was waited for is no call.
       expect(Number(/the slowest took ([\d.]+) ms/.exec(doctor.out)?.[1])).toBeLessThan(5000)
     } finally {

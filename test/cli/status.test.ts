@@ -188,6 +188,7 @@ describe('doctor', () => {
     const { out } = await here.ended(['doctor', '--json'])
     const report = JSON.parse(out)
     expect(report).toMatchObject({ store: here.store })
+    expect(String(report.slowestCallMs)).toMatch(/^\d+(\.\d{1,2})?$/)
     expect(report.findings.map(({ level }: { level: string }) => level)).not.toContain('unfit')
   })
 

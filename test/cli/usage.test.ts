@@ -117,6 +117,19 @@ describe('the store', () => {
     }
   })
 
+  test('a user without a home: 78 by every verb, and what to name instead', async () => {
+    const main = await here.faulty('homeless', {
+      file: 'src/stores/file/place.ts',
+      from: 'return userInfo()',
+      to: "return { ...userInfo(), homedir: '/no/such/home' }",
+    })
+    for (const args of [['run', 'x', '--', 'true'], ['status'], ['status', 'x'], ['watch', 'x'], ['doctor']]) {
+      const { code, out, err } = await here.ended(args, { main, env: { TENURE_STORE: undefined } })
+      expect(err).toMatch(/the home directory \/no\/such\/home does not exist.*file:\/path/)
+      expect({ code, out }).toEqual({ code: 78, out: '' })
+    }
+  })
+
   test('a directory that cannot be made: 78 or 77, and its path', async () => {
     const file = here.file('in-the-way', '')
     for (const args of [['run', 'x', '--', 'true'], ['doctor']]) {

@@ -7,8 +7,9 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { type LeaseStore, TenureError } from '../../index.ts'
 import { asked, type StoreOptions, type Verb, withConnected, withStore } from '../command.ts'
-import type { Connected, Finding } from '../connected.ts'
+import type { Connected, Examined, Finding } from '../connected.ts'
 import { durationText } from '../durations.ts'
+import { withLevel } from '../examined.ts'
 import { exitCode, exitCodeOf } from '../exit-codes.ts'
 import { colorsFor, printable, Talk } from '../output.ts'
 
@@ -47,18 +48,25 @@ async function examine(connected: Connected, options: DoctorOptions): Promise<nu
     // Why, and what to do about it, may be found there; where that is refused as well, or cannot be asked, all is said.
     const found = await connected.examine?.().catch(() => undefined)
     if (!found) throw slowest
-    print(connected, options, null, [{ level: 'unfit', text: slowest.message }, clockFinding(before), ...found])
+    print(connected, options, null, withLevel(found, [...refusals(slowest, found), clockFinding(before), ...found.findings]))
     return exitCodeOf(slowest)
   }
-  const findings: Finding[] = [
+  const found = await connected.examine?.()
+  const findings: readonly Finding[] = [
     { level: 'good', text: `${connected.where} can be reached; bids, renewals and releases are allowed` },
     { level: 'good', text: `of ${3 * ROUNDS} calls the slowest took ${millis(slowest)}` },
     clockFinding(before),
-    ...((await connected.examine?.()) ?? []),
+    ...(found?.findings ?? []),
     ttlFinding(slowest, connected.store.minTtlMs ?? 100),
   ]
-  print(connected, options, slowest, findings)
+  print(connected, options, slowest, found ? withLevel(found, findings) : findings)
   return findings.some(({ level }) => level === 'unfit') ? exitCode.configuration : exitCode.ok
+}
+
+/** Why the store has refused, where the examination does not say the same, together with what to do. */
+function refusals({ message }: TenureError, { findings }: Examined): readonly Finding[] {
+  const isSaid = findings.some(({ level, subject }) => level === 'unfit' && subject !== undefined && message.includes(subject))
+  return isSaid ? [] : [{ level: 'unfit', text: message }]
 }
 
 /** A store that refuses to serve is what a doctor is asked about. Throws everything else. */
@@ -68,7 +76,9 @@ function refusalOf(thrown: unknown): TenureError {
 }
 
 function print({ where }: Connected, { json }: DoctorOptions, slowestCallMs: number | null, findings: readonly Finding[]): void {
-  if (json) process.stdout.write(`${JSON.stringify({ store: where, slowestCallMs, findings })}\n`)
+  const rounded = slowestCallMs === null ? null : Math.round(slowestCallMs * 100) / 100
+  const plain = findings.map(({ level, text }) => ({ level, text }))
+  if (json) process.stdout.write(`${JSON.stringify({ store: where, slowestCallMs: rounded, findings: plain })}\n`)
   else process.stdout.write(`${findings.map(lineOf).join('\n')}\n`)
 }
 
