@@ -48,7 +48,7 @@ async function clientOf(url: string): Promise<Opened> {
     const { client, end } = poolOf(packages.pg, url, CONNECTIONS)
     return { client, plain: client, end }
   }
-  const plain = packages.js(url, { max: 3, onnotice: () => {} })
+  const plain = packages.js(url, { max: 3, onnotice: () => {}, fetch_types: false })
   const client: MakePostgresJs = (options) => packages.js(url, options)
   return { client, plain, end: () => plain.end({ timeout: 1 }) }
 }

@@ -55,7 +55,8 @@ export type MakePostgresJs = (url: string, options: object) => PostgresJs & { en
 async function clientOf(url: string): Promise<Opened> {
   const packages = await packageOf('postgres')
   if ('pg' in packages) return poolOf(packages.pg, url, CONNECTIONS)
-  const client = packages.js(url, { max: CONNECTIONS, connect_timeout: CONNECT_MS / 1000, onnotice: () => {} })
+  // Its question for types, asked of each new connection, ends the process where the server is lost meanwhile.
+  const client = packages.js(url, { max: CONNECTIONS, connect_timeout: CONNECT_MS / 1000, onnotice: () => {}, fetch_types: false })
   return { client, end: () => client.end({ timeout: 1 }) }
 }
 
