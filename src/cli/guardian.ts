@@ -27,6 +27,7 @@ export class Guardian {
   #unanswered = 0
   #answered: () => void = () => {}
   #dead = false
+  #died: () => void = () => {}
   /** Resolves when the guard has ended although nobody dismissed it. */
   readonly died: Promise<void>
 
@@ -50,6 +51,7 @@ export class Guardian {
         for (const sent of [...this.#leaving]) sent(false)
         if (!this.#dismissed) resolve()
       }
+      this.#died = died
       child.once('exit', died)
       // Mostly seen before its exit: it never lets go of its end while it lives.
       child.once('disconnect', died)
@@ -133,7 +135,11 @@ export class Guardian {
       }
       const cancel = after(FROZEN_MS, () => sent(false))
       this.#leaving.add(sent)
-      this.#process.send(order, liveness, {}, (error) => sent(error === null))
+      this.#process.send(order, liveness, {}, (error) => {
+        // Its end may be felt a moment later than that nobody reads.
+        if (error !== null) this.#died()
+        sent(error === null)
+      })
     })
   }
 }
