@@ -62,6 +62,23 @@ class Shell {
     await this.line(`${process.execPath} ${here.folder}/cli/main.js run x ${options} -- sh ${here.file('script', script)}`)
   }
 
+  /**
+   * `fg`. A carriage return that is typed before the shell has given the terminal back ends no line, for whoever reads it
+   * afterwards; the shell repeats the command when it has.
+   */
+  async foreground(): Promise<void> {
+    await this.line('fg')
+    await this.shows(/ run x /)
+  }
+
+  /** Ctrl-Z, and on. */
+  async pause(): Promise<void> {
+    this.type(CTRL_Z)
+    await this.shows(/Stopped/)
+    this.type('\r')
+    await this.foreground()
+  }
+
   resize(columns: number, rows: number): void {
     this.#pty.resize(columns, rows)
   }
@@ -225,10 +242,7 @@ describe('Ctrl-C asks the run to end', () => {
     const log = here.file('log')
     await shell.run(logged(log, 'trap "exit 0" INT; echo begun; read a; echo "got:$a"; read b'), '--keep')
     await shell.shows(/begun/)
-    shell.type(CTRL_Z)
-    await shell.shows(/Stopped/)
-    shell.type('\r')
-    await shell.line('fg')
+    await shell.pause()
     shell.type('hello\r')
     await shell.shows(/got:hello/)
     shell.type(CTRL_C)
@@ -251,10 +265,7 @@ describe('Ctrl-Z', () => {
     const shell = new Shell()
     await shell.run(script)
     await shell.shows(/begun/)
-    shell.type(CTRL_Z)
-    await shell.shows(/Stopped/)
-    shell.type('\r')
-    await shell.line('fg')
+    await shell.pause()
     shell.type('hello\r')
     await shell.shows(/got:hello/)
     expect(await shell.exitCode()).toBe(7)
@@ -279,7 +290,7 @@ describe('Ctrl-Z', () => {
       await new Promise((resolve) => setTimeout(resolve, 100))
     }
     shell.type('\r')
-    await shell.line('fg')
+    await shell.foreground()
     shell.type('hello\r')
     await shell.shows(/got:hello/)
     expect(await shell.exitCode()).toBe(7)
@@ -294,7 +305,7 @@ describe('Ctrl-Z', () => {
     const next = await here.ended(['run', 'x', '--ttl', '1s', '--wait', '15s', '--', 'echo', 'next'])
     expect(next.out).toBe('next\n')
     shell.type('\r')
-    await shell.line('fg')
+    await shell.foreground()
     expect(await shell.exitCode()).toBe(80)
   })
 
@@ -309,7 +320,7 @@ describe('Ctrl-Z', () => {
     first.kill('SIGTERM')
     await first.exited
     shell.type('\r')
-    await shell.line('fg')
+    await shell.foreground()
     await shell.shows(/begun/)
     expect(await shell.exitCode()).toBe(3)
   })
@@ -366,7 +377,7 @@ describe.skipIf(!hasLeases)('Ctrl-Z after fork and before exec', () => {
     const { shell, letGo } = await stoppedEarly('slow')
     await shell.shows(/Stopped/)
     shell.type('\r')
-    await shell.line('fg')
+    await shell.foreground()
     letGo()
     await shell.shows(/begun/)
     expect(await shell.exitCode()).toBe(7)
@@ -411,7 +422,7 @@ describe('where the child must not have it', () => {
     await new Promise((resolve) => setTimeout(resolve, 500))
     expect(linesOf(log)).toHaveLength(beats)
     shell.type('\r')
-    await shell.line('fg')
+    await shell.foreground()
     await until(
       () => linesOf(log).length > beats,
       () => 'the child to go on',
@@ -501,10 +512,7 @@ describe.each([
     const script = here.file('script', 'trap "exit 9" INT; echo begun; read a; echo "got:$a"; read b')
     await shell.line(`${process.execPath} ${main} run x --keep -- sh ${script}`)
     await shell.shows(/begun/)
-    shell.type(CTRL_Z)
-    await shell.shows(/Stopped/)
-    shell.type('\r')
-    await shell.line('fg')
+    await shell.pause()
     shell.type('hello\r')
     await shell.shows(/got:hello/)
     shell.type(CTRL_C)
