@@ -31,10 +31,16 @@ const serving = () =>
     return readdirSync(join(folder, run)).some((name) => existsSync(join(folder, run, name, 'data', 'postmaster.pid')))
   })
 
-function start(args: readonly string[], extra: NodeJS.ProcessEnv = {}): { child: ChildProcess; ended: Promise<number | string> } {
-  const child = spawn(process.execPath, args, { cwd: root, env: { ...process.env, TMPDIR: folder, ...extra }, stdio: 'ignore' })
+function start(args: readonly string[], extra: NodeJS.ProcessEnv = {}): { child: ChildProcess; ended: Promise<string> } {
+  const env = { ...process.env, TMPDIR: folder, ...extra }
+  const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text))
   onTestFinished(() => void child.kill('SIGKILL'))
-  return { child, ended: new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal ?? ''))) }
+  const ended = new Promise<string>((resolve) => {
+    child.once('close', (code, signal) => resolve(code === 0 ? 'well' : `${code ?? signal}: ${said}`))
+  })
+  return { child, ended }
 }
 
 /** Those whose environment says that they belong to a run. */
@@ -64,7 +70,7 @@ describe.skipIf(!findServer('postgres'))('nothing is left', () => {
     const { ended } = start(tests)
     await serving()
     expect(left()).toHaveLength(1)
-    expect(await ended).toBe(0)
+    expect(await ended).toBe('well')
     // At once, or, where somebody was still writing there, when that one has been ended.
     await until('all is gone', () => left().length === 0)
   })
@@ -89,7 +95,7 @@ describe.skipIf(!findServer('postgres'))('nothing is left', () => {
   test('by a benchmark', async () => {
     const { ended } = await program('ends', `${serves} server.close().then(() => clearInterval(alive))`)
     await serving()
-    expect(await ended).toBe(0)
+    expect(await ended).toBe('well')
     await until('all is gone', () => left().length === 0)
   })
 
