@@ -1,7 +1,8 @@
 /** `tenure status`, `watch`, `doctor` and `ddl`: data on stdout, talk on stderr. */
 
-import { existsSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { place, type Tenure } from './harness.ts'
 
@@ -60,6 +61,39 @@ describe('status', () => {
     expect(one.remainingMs).toBeGreaterThan(0)
     expect(one.heldMs).toBeGreaterThanOrEqual(0)
     expect(JSON.parse((await here.ended(['status', 'other', '--json'])).out)).toEqual({ election: 'other', leader: null })
+  })
+
+  test('a record of another version hides nobody else', async () => {
+    await leader('outbox', 'me')
+    await here.ended(['run', 'another', '--', 'true'])
+    const dir = here.store.slice('file:'.length)
+    const versions = readdirSync(dir, { recursive: true, encoding: 'utf8' }).filter((name) => /\d\.json$/.test(name))
+    const theirs = versions.map((name) => join(dir, name)).filter((path) => readFileSync(path, 'utf8').includes('"another"'))
+    const change = (from: string, to: string) => {
+      for (const path of theirs) writeFileSync(path, readFileSync(path, 'utf8').replace(from, to))
+    }
+    change('"format":1', '"format":2')
+
+    const { code, out, err } = await here.ended(['status'])
+    expect(code).toBe(78)
+    expect(out).toMatch(/^another +\? +- +- +-\noutbox +me /m)
+    expect(err).toMatch(/^tenure: file: cannot use .*: its format is 2, and this version of tenure reads 1\n$/)
+    expect(JSON.parse((await here.ended(['status', '--json'])).out)).toMatchObject([
+      { election: 'another', error: { code: 'store-unfit', message: expect.stringContaining('its format is 2') } },
+      { election: 'outbox', leader: 'me' },
+    ])
+    const named = await here.ended(['status', 'another'])
+    expect(named).toMatchObject({ code: 78, out: '' })
+    expect((await here.ended(['status', 'outbox'])).code).toBe(0)
+
+    const status = here.tenure(['status', '--watch'])
+    await status.prints(/outbox +me/)
+    await status.says(/its format is 2/)
+    change('"format":2', '"format":1')
+    await status.prints(/another +- +- +- +-\n/)
+    expect(status.err.match(/its format is 2/g)).toHaveLength(1)
+    status.kill('SIGINT')
+    await status.exited
   })
 
   test('--watch: again when something changes, until it is ended', async () => {

@@ -5,23 +5,18 @@
 
 import { setTimeout as pause } from 'node:timers/promises'
 import { maskSecrets } from '../../errors.ts'
-import { type Lease, TenureError } from '../../index.ts'
-import { asked, type StoreOptions, type Verb, withConnected, withStore } from '../command.ts'
+import { TenureError } from '../../index.ts'
+import { type StoreOptions, type Verb, withConnected, withStore } from '../command.ts'
 import type { Connected } from '../connected.ts'
 import { durationText } from '../durations.ts'
-import { exitCode, usage } from '../exit-codes.ts'
+import { exitCode, exitCodeOf } from '../exit-codes.ts'
 import { colorsFor, columnsFor, isTerminal, printable, Talk } from '../output.ts'
 import { Screen } from '../screen.ts'
-import { table } from '../table.ts'
+import { look, objectOf, type Standing, tableOf } from '../standings.ts'
 
 interface StatusOptions extends StoreOptions {
   readonly json?: boolean | undefined
   readonly watch?: boolean | undefined
-}
-
-interface Standing {
-  readonly election: string
-  readonly lease: Lease | undefined
 }
 
 const WATCH_MS = 1000
@@ -45,6 +40,8 @@ async function show(connected: Connected, election: string | undefined, options:
   if (!options.json) talk.chat('store', `elections in ${connected.where}`)
   const standings = await look(connected, election)
   print(connected, election, standings, options)
+  const trouble = standings.find((standing) => standing.trouble)?.trouble
+  if (trouble) return exitCodeOf(trouble)
   return election !== undefined && !standings[0]?.lease ? exitCode.notLed : exitCode.ok
 }
 
@@ -56,7 +53,7 @@ async function tell(connected: Connected, election: string | undefined, options:
   return follow(connected, election, ({ standings, trouble, isNew }) => {
     if (isNew && trouble) talk.note('trouble', `${trouble.message}; asked again every second`, { code: trouble.code })
     if (isNew && !trouble) talk.note('answered', `${connected.where} answers again`)
-    const news = JSON.stringify(standings?.map(({ election: name, lease }) => [name, lease?.fencingToken]))
+    const news = JSON.stringify(standings?.map(({ election: name, lease, trouble: why }) => [name, lease?.fencingToken, why?.message]))
     if (trouble || !standings || shown === news) return
     print(connected, election, standings, options)
     shown = news
@@ -77,6 +74,7 @@ async function redraw(connected: Connected, election: string | undefined): Promi
       ...(said === undefined ? [] : [yellow(printable(maskSecrets(said)))]),
       '',
       ...(standings?.length === 0 ? ['no elections yet'] : tableOf(standings ?? [], connected, columns)),
+      ...(standings ?? []).flatMap(({ trouble: why }) => (why ? [yellow(printable(maskSecrets(why.message)))] : [])),
     ])
   })
 }
@@ -108,53 +106,13 @@ async function follow(connected: Connected, election: string | undefined, seen: 
   }
 }
 
-async function look(connected: Connected, election: string | undefined): Promise<readonly Standing[]> {
-  const { store } = connected
-  return asked(connected, async (signal) => {
-    const names = election === undefined ? await elections(connected, signal) : [election]
-    return Promise.all(
-      names.map(async (name) => {
-        const lease = await store.read(name, signal)
-        return { election: name, lease: lease && lease.remainingMs > 0 ? lease : undefined }
-      }),
-    )
-  })
-}
-
-async function elections({ store, where }: Connected, signal: AbortSignal): Promise<readonly string[]> {
-  if (!store.list) throw usage(`${where} cannot list its elections: name one`)
-  return [...(await store.list(signal))].sort()
-}
-
 function print(connected: Connected, election: string | undefined, standings: readonly Standing[], options: StatusOptions): void {
-  if (standings.length === 0) new Talk(options).note('empty', `no elections yet in ${connected.where}`)
+  const talk = new Talk(options)
+  if (standings.length === 0) talk.note('empty', `no elections yet in ${connected.where}`)
+  for (const { election: name, trouble } of standings) {
+    if (trouble) talk.note('unreadable', trouble.message, { election: name, code: trouble.code })
+  }
   const objects = standings.map(objectOf)
   if (options.json) process.stdout.write(`${JSON.stringify(election === undefined ? objects : objects[0])}\n`)
   else if (standings.length > 0) process.stdout.write(`${tableOf(standings, connected, columnsFor(process.stdout)).join('\n')}\n`)
-}
-
-function tableOf(standings: readonly Standing[], { store }: Connected, columns: number): readonly string[] {
-  if (standings.length === 0) return []
-  const { bold } = colorsFor(process.stdout)
-  // Who looks once at a lease that ends by observation has not seen when it was renewed.
-  const least = store.expiry === 'observed' ? 'up to ' : ''
-  const rows = standings.map((standing) => rowOf(standing, least))
-  return table({ heads: ['ELECTION', 'LEADER', 'SINCE', 'TOKEN', 'LEASE LEFT'], rows, names: 2, bold, columns })
-}
-
-function objectOf({ election, lease }: Standing) {
-  if (!lease) return { election, leader: null }
-  const { candidate, fencingToken, heldMs, remainingMs, advert } = lease
-  return { election, leader: candidate, fencingToken, since: sinceOf(lease), heldMs, remainingMs: Math.round(remainingMs), advert }
-}
-
-function rowOf({ election, lease }: Standing, least: string): readonly string[] {
-  if (!lease) return [election, '-', '-', '-', '-']
-  const since = lease.heldMs === undefined ? '-' : `${sinceOf(lease)} (${durationText(lease.heldMs)})`
-  return [election, lease.candidate, since, String(lease.fencingToken), `${least}${durationText(lease.remainingMs)}`]
-}
-
-/** By this host's clock, for people. */
-function sinceOf({ heldMs }: Lease): string | undefined {
-  return heldMs === undefined ? undefined : new Date(Date.now() - heldMs).toISOString().replace(/\.\d+Z$/, 'Z')
 }
