@@ -60,8 +60,8 @@ function ownWords(args: readonly string[]): readonly string[] {
 
 /** The library speaks of its options; here they have other names, and units. */
 function inOurWords(message: string): string {
-  const ours = message.replace(/`(ttl|margin|retry|drain)Ms`/g, '`--$1`')
-  return ours === message ? message : `${ours}, in milliseconds`
+  const ours = message.replace(/`[^`]*`/g, (name) => name.replace(/\b(ttl|margin|retry|drain)Ms\b/g, '--$1'))
+  return ours === message || ours.includes('milliseconds') ? ours : `${ours}, in milliseconds`
 }
 
 /** One line, and the code for it. */

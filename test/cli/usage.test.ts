@@ -51,12 +51,12 @@ describe('usage: 64, and what to type', () => {
     [
       'a ttl below the least',
       ['run', 'x', '--ttl', '50ms', '--', 'true'],
-      'Expected `--ttl` to be a whole number of milliseconds, at least 100, the least that store `file` can keep, got 50 (number)',
+      'Expected `--ttl` to be a whole number of milliseconds, at least 100, the least that store `file` can keep, got 50 (number)\n',
     ],
     [
       'a margin of half the ttl',
       ['run', 'x', '--margin', 'ttl/2', '--kill-after', '1s', '--', 'true'],
-      'Expected `--margin` to be less than',
+      'Expected `--margin` to be less than `--ttl / 2` (7500), got 7500 (number), in milliseconds\n',
     ],
     [
       'kill-after at the margin',
