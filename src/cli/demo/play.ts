@@ -7,12 +7,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Fence } from '../../index.ts'
+import { exitCodeOfSignal } from '../exit-codes.ts'
 import { Actor } from './cast.ts'
 import { View } from './view.ts'
 import { hostClock, type Report, ttlMs } from './words.ts'
 
 /** Longer than it ever takes; something is wrong then. */
 const BOUND_MS = 19_000
+const endings = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 
 interface Seen {
   readonly what: string
@@ -23,11 +25,11 @@ interface Seen {
 export async function play(): Promise<boolean> {
   const dir = mkdtempSync(join(tmpdir(), 'tenure-demo-'))
   const stage = new Stage(dir)
-  const interrupted = () => {
+  const interrupted = (signal: NodeJS.Signals) => {
     stage.view.close()
-    void stage.clear().finally(() => process.exit(130))
+    void stage.clear().finally(() => process.exit(exitCodeOfSignal(signal)))
   }
-  process.once('SIGINT', interrupted)
+  for (const signal of endings) process.once(signal, interrupted)
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => reject(new Error(`the demonstration has not come to its end within ${BOUND_MS / 1000} s`)), BOUND_MS)
@@ -39,7 +41,7 @@ export async function play(): Promise<boolean> {
     return seen.every(({ ok }) => ok)
   } finally {
     clearTimeout(timer)
-    process.off('SIGINT', interrupted)
+    for (const signal of endings) process.off(signal, interrupted)
     stage.view.close()
     await stage.clear()
   }
