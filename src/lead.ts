@@ -3,7 +3,7 @@
  */
 
 import type { TenureError } from './errors.ts'
-import { type CandidateOptions, checkObject, checkType, settingsOf } from './options.ts'
+import { type CandidateOptions, checkKnown, checkType, commonOptions, settingsOf } from './options.ts'
 import { Shell } from './shell.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -12,6 +12,9 @@ export interface LeadOptions extends Omit<CandidateOptions, 'election' | 'work'>
   /** Told of everything that went wrong and is being dealt with. */
   readonly onTrouble?: ((error: TenureError) => void) | undefined
 }
+
+/** The names of all options. */
+export const leadOptions: Record<keyof LeadOptions, true> = { ...commonOptions, onTrouble: true }
 
 /**
  * Wait to be elected, run the work, give the lease back, and resolve with what the work returned while its tenure was
@@ -23,7 +26,8 @@ export interface LeadOptions extends Omit<CandidateOptions, 'election' | 'work'>
  */
 export async function lead<T>(election: string, work: (tenure: Tenure) => T | Promise<T>, options: LeadOptions): Promise<T | undefined> {
   checkType('work', work ?? null, 'function', 'a function')
-  const { onTrouble, ...rest } = checkObject(options)
+  checkKnown(options, leadOptions)
+  const { onTrouble, ...rest } = options
   checkType('onTrouble', onTrouble, 'function', 'a function')
   let outcome: { readonly value: T } | undefined
   const settings = settingsOf({

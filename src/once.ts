@@ -4,9 +4,9 @@
  */
 
 import { badOption } from './errors.ts'
-import type { LeadOptions } from './lead.ts'
+import { type LeadOptions, leadOptions } from './lead.ts'
 import { type Once, Run } from './once/run.ts'
-import { checkObject, checkStore, checkType, whole } from './options.ts'
+import { checkKnown, checkStore, checkType, whole } from './options.ts'
 import type { Memo } from './store.ts'
 import type { Tenure } from './tenure.ts'
 
@@ -27,6 +27,8 @@ export interface OnceOptions extends LeadOptions {
   readonly waitMs?: number | undefined
 }
 
+const known: Record<keyof OnceOptions, true> = { ...leadOptions, version: true, waitMs: true }
+
 /**
  * Run the work in one of all processes that call this with the same name and store, and resolve in all of them when it
  * is done; `ran` says whether it was here. A runner that dies is replaced by another that waits.
@@ -41,7 +43,8 @@ export interface OnceOptions extends LeadOptions {
  */
 export async function runOnce<T>(name: string, work: (tenure: Tenure) => T | Promise<T>, options: OnceOptions): Promise<Once<T>> {
   checkType('work', work ?? null, 'function', 'a function')
-  const { onTrouble, version, waitMs, ...rest } = checkObject(options)
+  checkKnown(options, known)
+  const { onTrouble, version, waitMs, ...rest } = options
   return new Run({
     name,
     work,

@@ -75,8 +75,8 @@ export interface Settings {
   readonly unref: boolean
 }
 
-const known: Record<keyof CandidateOptions, true> = {
-  election: true,
+/** Those of a call that is given the election and the work apart. */
+export const commonOptions: Record<Exclude<keyof CandidateOptions, 'election' | 'work'>, true> = {
   store: true,
   id: true,
   ttlMs: true,
@@ -86,13 +86,13 @@ const known: Record<keyof CandidateOptions, true> = {
   drift: true,
   retryMs: true,
   drainMs: true,
-  work: true,
   advert: true,
   logger: true,
   signal: true,
   clock: true,
   unref: true,
 }
+const known: Record<keyof CandidateOptions, true> = { election: true, ...commonOptions, work: true }
 
 /** Check the options of a candidate and complete them. Throws a `TenureError` of code `bad-option`. */
 export function settingsOf(options: CandidateOptions): Settings {
@@ -201,10 +201,9 @@ function phaseOf(store: LeaseStore, clock: Clock): number {
 function warnIfTight({ election, timing, logger }: Settings): void {
   if (slackMs(timing) > 0) return
   const { ttlMs, renewMs, callMs } = timing
-  const deadline = round(believedMs(timing, ttlMs))
   const message =
-    `Two failed renewals in a row cost \`${election}\` its leader: renewMs + 2 * (callMs + pause) should be below the deadline, ` +
-    `but renewMs is ${renewMs}, callMs ${callMs}, the pause ${round(longestPauseMs(timing))} and the deadline ${deadline}`
+    `Two failed renewals in a row cost \`${election}\` its leader: renewMs (${renewMs}) + 2 * (callMs (${callMs}) + pause ` +
+    `(${round(longestPauseMs(timing))})) should be below the deadline (${round(believedMs(timing, ttlMs))})`
   warn(logger, message, 'tight-timing')
 }
 
@@ -231,7 +230,8 @@ export function checkSignal(signal: AbortSignal | undefined): AbortSignal | unde
 
 /** Refuse options that nobody knows: a misspelt duration would otherwise fall back to its default in silence. */
 export function checkKnown(options: unknown, names: Readonly<Record<string, true>>): void {
-  for (const name of Object.keys(checkObject(options))) {
+  if (typeof options !== 'object' || options === null) throw badOption('options', 'an object', options)
+  for (const name of Object.keys(options)) {
     if (Object.hasOwn(names, name)) continue
     const near = Object.keys(names).find((other) => other.toLowerCase().startsWith(name.toLowerCase().replace(/ms$/, '')))
     const hint = near === undefined ? `one of ${Object.keys(names).join(', ')}` : `\`${near}\``
@@ -240,11 +240,6 @@ export function checkKnown(options: unknown, names: Readonly<Record<string, true
       `Unknown option \`${name}\` (${describeValue((options as Record<string, unknown>)[name])}): expected ${hint}`,
     )
   }
-}
-
-export function checkObject<T>(options: T): NonNullable<T> {
-  if (typeof options === 'object' && options !== null) return options
-  throw badOption('options', 'an object', options)
 }
 
 /** A whole number of milliseconds, at least `least`; `note` says more about that. */

@@ -68,6 +68,18 @@ describe('so does everything else that takes options', () => {
   test.each<[call: string, make: () => unknown, message: RegExp]>([
     ["lead('x', fn)", () => lead('x', () => {}, undefined as never), /`options` to be an object, got undefined/],
     ["lead('x', fn, null)", () => lead('x', () => {}, null as never), /`options` to be an object, got null/],
+    // Both are given beside the options, and one of two would be dropped in silence.
+    [
+      'lead, election',
+      () => lead('x', () => {}, { store, election: 'y' } as never),
+      /Unknown option `election` \("y" \(string\)\): expected one of store, id/,
+    ],
+    ['lead, work', () => lead('x', () => {}, { store, work() {} } as never), /Unknown option `work`/],
+    [
+      'lead, ontrouble',
+      () => lead('x', () => {}, { store, ontrouble() {} } as never),
+      /Unknown option `ontrouble` .*: expected `onTrouble`/,
+    ],
     ["lead('x', fn, 'file')", () => lead('x', () => {}, 'file' as never), /`options` to be an object, got "file" \(string\)/],
     ["runOnce('x', fn)", () => runOnce('x', () => {}, undefined as never), /`options` to be an object, got undefined/],
     ["observe('x')", () => observe('x', undefined as never), /`options` to be an object, got undefined/],
@@ -203,7 +215,8 @@ describe('the defaults', () => {
 test('a timing that two failed renewals would break is warned of, with all four durations', () => {
   const warnings = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
   settingsOf({ election: 'e', store, renewMs: 8000 })
-  expect(warnings.mock.calls[0]?.[0]).toMatch(/renewMs is 8000, callMs 2500, the pause 500 and the deadline 11850/)
+  const sum = 'renewMs (8000) + 2 * (callMs (2500) + pause (500)) should be below the deadline (11850)'
+  expect(warnings.mock.calls[0]?.[0]).toContain(sum)
   warnings.mockRestore()
 })
 

@@ -71,7 +71,13 @@ describe('what is refused', () => {
       ['x', work, { store, waitMs: 0 }],
       /^Expected `waitMs` to be a whole number of milliseconds, at least 1 \(not to wait for others, what the store needs to answer, e.g. 1000\), got 0/,
     ],
-    ['an option that nobody knows', ['x', work, { store, versoin: 7 } as never], /^Unknown option `versoin`/],
+    [
+      'an option that nobody knows',
+      ['x', work, { store, versoin: 7 } as never],
+      /^Unknown option `versoin`.*expected one of store, .*, onTrouble, version, waitMs$/,
+    ],
+    ['another election', ['x', work, { store, election: 'y' } as never], /^Unknown option `election`/],
+    ['other work', ['x', work, { store, work() {} } as never], /^Unknown option `work`/],
     ['a name that is none', ['', work, { store }], /^Expected `election`/],
   ])('%s', async (_what, args, message) => {
     const error = await rejection(runOnce(...args))
