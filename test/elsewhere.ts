@@ -27,17 +27,20 @@ const found = explore({ timing, dice: 0, slots: 1, operator: false, step }, 100_
 if (found.trail) throw new Error(found.trail.join('\n'))
 
 const store = memory()
-const candidate = new Candidate({ election: 'e', store, ttlMs: 300 })
+const candidate = new Candidate({ election: 'e', store, renewMs: 100 })
+let renewals = 0
+const renewedTwice = new Promise<void>((resolve) => candidate.on('renewed', () => void (++renewals === 2 && resolve())))
 await candidate.start()
 if (!candidate.isLeader) throw new Error('it does not lead')
 const tenure = candidate.tenure
-if (!(await tenure?.sleep(400))) throw new Error('it has not kept its lease')
+await renewedTwice
+if (!(await tenure?.sleep(10))) throw new Error('it has not kept its lease')
 for await (const leader of observe('e', { store })) {
   if (leader?.candidate !== candidate.id) throw new Error('the observer sees somebody else')
   break
 }
 await candidate.stop()
 if (tenure?.signal.aborted !== true) throw new Error('its signal was not aborted')
-const value = await lead('e', async ({ fencingToken }) => fencingToken > (tenure?.fencingToken ?? 0), { store, ttlMs: 300 })
+const value = await lead('e', async ({ fencingToken }) => fencingToken > (tenure?.fencingToken ?? 0), { store })
 if (value !== true) throw new Error('the token has not grown')
 console.log(`${checked} laws, ${found.states} states`)

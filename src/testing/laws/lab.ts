@@ -146,7 +146,7 @@ export class Lab {
   /** A bid with a holder that nobody has been. */
   bid(election: string, over: Partial<Pick<Bid, 'ttlMs' | 'candidate' | 'advert'>> = {}): Bid {
     const id = systemClock.id()
-    return { election, holder: `holder-${id}`, candidate: `candidate-${id.slice(0, 4)}`, ttlMs: this.longMs, ...over }
+    return { election, holder: `holder-${id}`, candidate: `candidate-${id.slice(0, 12)}`, ttlMs: this.longMs, ...over }
   }
 
   /** A bid for a lease that the law waits out. */
