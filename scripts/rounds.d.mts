@@ -13,8 +13,6 @@ export interface Round {
 }
 
 export interface World {
-  /** Writes of an old tree that came after one of a newer. */
-  readonly overlaps: readonly { readonly token: number; readonly who: string }[]
   /** Writes that came too late, of trees that nobody was left to end. */
   readonly refused: number
   /** Rejects when an old tree writes after a new one has begun, or somebody does not do what is waited for. */
@@ -22,6 +20,11 @@ export interface World {
   close(): Promise<void>
 }
 
-export const faults: Readonly<Record<string, unknown>>
 /** `boundMs`: how long anything may take before a round fails. */
 export function openWorld(planted?: readonly Fault[], boundMs?: number): Promise<World>
+/** So many rounds, of each kind in turn. Rejects as `round` does, but for what a host that stands still brings about: repeated. */
+export function runRounds(
+  count: number,
+  kinds?: readonly string[],
+  told?: (done: number) => void,
+): Promise<{ readonly results: readonly Round[]; readonly refused: number }>
