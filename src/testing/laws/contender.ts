@@ -6,7 +6,7 @@
 import { systemClock } from '../../clock.ts'
 import { messageOf, TenureError } from '../../errors.ts'
 import type { Author, Bid, Hold, Lease, LeaseStore, Memo } from '../../store.ts'
-import { describeLease, expected, isFree, isOurs, LawBroken } from './law.ts'
+import { describeLease, expected, isFree, isOurs, LawBroken, TooSlow } from './law.ts'
 import { sleep } from './sleep.ts'
 
 /** How often a call is repeated that the store could not answer because of the crowd, or of its restart. */
@@ -15,11 +15,13 @@ const REPETITIONS = 200
 export class Contender {
   readonly store: LeaseStore
   readonly #boundMs: number
+  readonly #ttlMs: number
 
-  /** `boundMs` is real time, also where the store's is not. */
-  constructor(store: LeaseStore, boundMs: number) {
+  /** `boundMs` is real time, also where the store's is not; so is `ttlMs`, beyond which an answer may come too late to count. */
+  constructor(store: LeaseStore, boundMs: number, ttlMs: number) {
     this.store = store
     this.#boundMs = boundMs
+    this.#ttlMs = ttlMs
   }
 
   acquire(bid: Bid): Promise<Lease | undefined> {
@@ -53,7 +55,10 @@ export class Contender {
 
   /** Acquire what has to be free. */
   async wins(bid: Bid, when: string): Promise<Lease> {
+    const since = systemClock.mono()
     const lease = await this.acquire(bid)
+    // Won, and over before it was told.
+    if (!isOurs(lease, bid.holder) && bid.ttlMs <= this.#ttlMs) this.#checkSpeed(since)
     expected(isOurs(lease, bid.holder), `a bid ${when} to win`, describeLease(lease))
     return lease
   }
@@ -84,12 +89,19 @@ export class Contender {
 
   /** Call the store, and do not wait for ever. A store that is well answers. */
   async answered<T>(verb: string, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const since = systemClock.mono()
     try {
       return await this.bounded(verb, call)
     } catch (thrown) {
       if (thrown instanceof LawBroken) throw thrown
+      // Stores give up what takes longer than its lease would last.
+      if (thrown instanceof TenureError && thrown.code === 'store-unreachable') this.#checkSpeed(since)
       throw new LawBroken(`Expected ${verb} to be answered, got the error: ${messageOf(thrown)}`, { cause: thrown })
     }
+  }
+
+  #checkSpeed(since: number): void {
+    if (systemClock.mono() - since >= this.#ttlMs) throw new TooSlow(this.#ttlMs)
   }
 
   /** Call the store until it answers: in a crowd, or after a restart, `store-unreachable` is no fault. */

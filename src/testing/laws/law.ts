@@ -40,6 +40,9 @@ export class LawBroken extends Error {
 /** The machine was too slow for the ttl that was tried: nothing is shown. The law is tried again with a longer one. */
 export class TooSlow extends Error {
   override readonly name = 'TooSlow'
+  constructor(ttlMs: number) {
+    super(`The machine is too slow for a ttl of ${ttlMs} ms: choose a longer \`ttlMs\``)
+  }
 }
 
 /** A law is tried so often before the machine is called too slow; the ttl doubles each time. */
