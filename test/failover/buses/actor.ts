@@ -19,6 +19,9 @@ export interface Part {
   readonly dir: string
   readonly bus: 'unix' | 'ipc'
   readonly ttlMs: number
+  /** The arbiter tells it nothing: whatever it does at once comes of the bus. */
+  readonly deaf?: boolean
+  readonly heartbeatMs?: number
 }
 
 const part = JSON.parse(process.env['TENURE_TEST_PART'] ?? '{}') as Part & { readonly workers?: number }
@@ -39,12 +42,14 @@ if (part.workers && cluster.isPrimary) {
 } else act()
 
 function act(): void {
+  const arbiter = file({ dir: join(part.dir, 'arbiter') })
+  const { watch: _watch, ...deaf } = arbiter
   const failover = new Failover({
     election: 'orders',
     id: part.id,
-    arbiter: file({ dir: join(part.dir, 'arbiter') }),
+    arbiter: part.deaf ? deaf : arbiter,
     bus: part.bus === 'ipc' ? ipcBus() : unixSocketBus({ path: join(part.dir, 'bus.sock') }),
-    heartbeatMs: 100,
+    heartbeatMs: part.heartbeatMs ?? 100,
     silenceMs: 60_000,
     ttlMs: part.ttlMs,
     onPromote() {},

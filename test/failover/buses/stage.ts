@@ -62,18 +62,21 @@ export class Stage {
   readonly dir = mkdtempSync(join(tmpdir(), 'tenure-pack-'))
   readonly actors: Actor[] = []
   readonly #ttlMs: number
+  readonly #heartbeatMs: number
   readonly #relay: IpcRelay | undefined
   #bundle: Promise<string> | undefined
 
-  constructor(options: { readonly ttlMs?: number; readonly relay?: IpcRelay } = {}) {
+  constructor(options: { readonly ttlMs?: number; readonly heartbeatMs?: number; readonly relay?: IpcRelay } = {}) {
     this.#ttlMs = options.ttlMs ?? 60_000
+    this.#heartbeatMs = options.heartbeatMs ?? 100
     this.#relay = options.relay
   }
 
-  async add(id: string, more: { readonly workers?: number } = {}): Promise<Actor> {
+  async add(id: string, more: { readonly workers?: number; readonly deaf?: boolean } = {}): Promise<Actor> {
     this.#bundle ??= this.#build()
     const isIpc = this.#relay !== undefined || more.workers !== undefined
-    const part: Part & { workers?: number } = { id, dir: this.dir, bus: isIpc ? 'ipc' : 'unix', ttlMs: this.#ttlMs, ...more }
+    const timing = { ttlMs: this.#ttlMs, heartbeatMs: this.#heartbeatMs }
+    const part: Part & { workers?: number } = { id, dir: this.dir, bus: isIpc ? 'ipc' : 'unix', ...timing, ...more }
     const process = fork(await this.#bundle, { env: { ...globalThis.process.env, TENURE_TEST_PART: JSON.stringify(part) } })
     const actor = new Actor(id, process)
     this.actors.push(actor)
@@ -93,7 +96,8 @@ export class Stage {
       if (actor.process.exitCode === null && actor.process.signalCode === null) await actor.kill()
     })
     await Promise.all(ends)
-    rmSync(this.dir, { recursive: true, force: true })
+    // Workers of a cluster end after their parent, and may still write.
+    rmSync(this.dir, { recursive: true, force: true, maxRetries: 5 })
   }
 
   async #build(): Promise<string> {
