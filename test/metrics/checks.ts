@@ -261,8 +261,8 @@ export const checks: readonly Check[] = [
 
   check('a loop that was blocked is seen', async (_, route) => {
     const name = 'leader_election_event_loop_delay_seconds'
-    // The first tick tells where the measuring begins.
-    await pause(100)
+    // The first tick tells where the measuring begins; many that were in time make a mean that tells of none.
+    for (let tick = 0; tick < 30; tick++) await pause(20)
     const until = performance.now() + 300
     while (performance.now() < until);
     let worst = 0
