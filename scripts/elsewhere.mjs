@@ -57,8 +57,12 @@ function install() {
   mkdirSync(place, { recursive: true })
   writeFileSync(join(place, 'package.json'), '{ "private": true }\n')
   const args = ['install', '--prefix', place, '--no-audit', '--no-fund', '--no-save', '--ignore-scripts', '--loglevel=error', ...wanted]
-  const { status } = spawnSync('npm', args, { cwd: place, stdio: ['ignore', 'ignore', 'inherit'] })
-  if (status !== 0) fail('... which did not succeed')
+  for (let tries = 1; ; tries++) {
+    const { status } = spawnSync('npm', args, { cwd: place, stdio: ['ignore', 'ignore', 'inherit'] })
+    if (status === 0) break
+    if (tries === 3) fail('... which did not succeed')
+    say('... which did not succeed; once more')
+  }
   writeFileSync(note, wanted.join('\n'))
 }
 

@@ -17,7 +17,7 @@ describe('runOnce in real processes, on one host', () => {
     90_000,
   )
 
-  test('on SQLite, too', () => killedInTheMiddle(`sqlite:${directory()}/app.db?tenure_create=true`, 4, 3000), 90_000)
+  test('on SQLite, too', () => killedInTheMiddle(`sqlite:${directory()}/app.db?tenure_create=true`, 4, 5000), 90_000)
 
   test(
     'the runner is frozen: another runs it, and what it comes to does not count',

@@ -20,7 +20,7 @@ describe('runOnce in real processes, on real servers: the runner is killed, anot
         const pool = new pg.Pool({ connectionString: `postgres:${place}` })
         await pool.query(ddl)
         await pool.end()
-        await killedInTheMiddle(`${scheme}:${place}`, 4, 3000)
+        await killedInTheMiddle(`${scheme}:${place}`, 4, 5000)
       },
       90_000,
     )
@@ -30,7 +30,7 @@ describe('runOnce in real processes, on real servers: the runner is killed, anot
     'Redis',
     async () => {
       const { port } = closing(await startRedis('--appendonly', 'yes', '--appendfsync', 'always'))
-      await killedInTheMiddle(`redis://127.0.0.1:${port}`, 4, 3000)
+      await killedInTheMiddle(`redis://127.0.0.1:${port}`, 4, 5000)
     },
     90_000,
   )
@@ -39,7 +39,7 @@ describe('runOnce in real processes, on real servers: the runner is killed, anot
     'etcd',
     async () => {
       const { port } = closing(await startEtcd())
-      await killedInTheMiddle(`etcd://127.0.0.1:${port}`, 4, 3000)
+      await killedInTheMiddle(`etcd://127.0.0.1:${port}`, 4, 5000)
     },
     90_000,
   )
