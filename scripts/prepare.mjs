@@ -61,8 +61,9 @@ export function ensureServers() {
   say(`Installing servers to test on: ${missing.map(({ name }) => name).join(', ')} (about half a minute) ...`)
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' }
   const quiet = { env, stdio: ['ignore', 'ignore', 'inherit'] }
-  const update = spawnSync('apt-get', ['update', '-q'], quiet)
-  const install = spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...packages], quiet)
+  const again = ['-o', 'Acquire::Retries=3']
+  const update = spawnSync('apt-get', ['update', '-q', ...again], quiet)
+  const install = spawnSync('apt-get', ['install', '-y', '-q', '--no-install-recommends', ...again, ...packages], quiet)
   if (update.status !== 0 || install.status !== 0) say('... which did not succeed')
   return missingServers()
 }
