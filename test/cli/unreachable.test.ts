@@ -1,9 +1,8 @@
 /** A store that is not there, by every scheme and verb: one clear line, its exit code, and no secret. */
 
-import { once } from 'node:events'
-import { type AddressInfo, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { describe, expect, test } from 'vitest'
+import { afterAll, describe, expect, test } from 'vitest'
+import { reservePort } from '../harness/server.ts'
 import { place } from './harness.ts'
 
 const here = place()
@@ -19,11 +18,9 @@ const urls = [
   'etcd://me:sesame@127.0.0.1:PORT',
 ]
 
-/** Where nobody listens any more. */
-const idle = createServer().listen(0, '127.0.0.1')
-await once(idle, 'listening')
-const { port } = idle.address() as AddressInfo
-idle.close()
+/** Where nobody listens, and nobody will meanwhile. */
+const { port, release } = await reservePort()
+afterAll(release)
 
 describe.each(urls)('nobody listens at %s', (url) => {
   test.each([['status'], ['status', 'x'], ['doctor'], ['run', 'x', '--try', '--', 'true']])('tenure %s %s', async (...args) => {

@@ -1,5 +1,6 @@
 import { Client } from 'pg'
 import { afterEach, describe, expect, test } from 'vitest'
+import { inTheAir } from '../in-the-air.ts'
 import { canStep, startPgbouncer, startStandby, startSteppedPostgres } from './postgres.ts'
 import { until } from './server.ts'
 import { findServer, startPostgres } from './servers.ts'
@@ -28,6 +29,25 @@ describe.skipIf(!findServer('postgres'))('around Postgres', () => {
     const pooler = await startPgbouncer(server)
     ends.push(() => pooler.close())
     expect(await ask(pooler.port, 'SELECT 1 + 1')).toBe(2)
+  })
+
+  test('one that was killed starts again once its last backend has ended', async () => {
+    const server = await startPostgres()
+    ends.push(() => server.close())
+    const client = new Client({ host: '127.0.0.1', port: server.port, user: 'postgres', database: 'postgres' })
+    client.on('error', () => {})
+    await client.connect()
+    const { rows } = await client.query('SELECT pg_backend_pid() AS pid')
+    const backend = Number(rows[0]?.pid)
+    process.kill(backend, 'SIGSTOP')
+    ends.push(() => process.kill(backend, 'SIGCONT'))
+    const restarted = inTheAir(server.restart())
+    await until('it is in the way', () => server.log().includes('still in use'))
+    process.kill(backend, 'SIGCONT')
+    ends.pop()
+    await restarted
+    expect(await ask(server.port, 'SELECT 1')).toBe(1)
+    await client.end()
   })
 
   test('a standby follows, and can be promoted', async () => {

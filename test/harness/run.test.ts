@@ -1,7 +1,7 @@
 /** What a run takes of the temporary directory is given back, however it ends. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
@@ -15,7 +15,10 @@ const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs')
 
 /** The temporary directory of what is run here. */
 let folder = ''
+/** A file, once what is run here has been seen to serve: until then it goes on. */
+let seen = ''
 beforeEach(() => {
+  seen = join(mkdtempSync(join(currentRun().project, 'seen-')), 'seen')
   folder = mkdtempSync(join(currentRun().temporary, 'empty-'))
   // Postgres runs as somebody else.
   chmodSync(folder, 0o711)
@@ -32,7 +35,7 @@ const serving = () =>
   })
 
 function start(args: readonly string[], extra: NodeJS.ProcessEnv = {}): { child: ChildProcess; ended: Promise<string> } {
-  const env = { ...process.env, TMPDIR: folder, ...extra }
+  const env = { ...process.env, TMPDIR: folder, TENURE_TEST_SEEN: seen, ...extra }
   const child = spawn(process.execPath, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (text) => (said += text))
@@ -70,6 +73,7 @@ describe.skipIf(!findServer('postgres'))('nothing is left', () => {
     const { ended } = start(tests)
     await serving()
     expect(left()).toHaveLength(1)
+    writeFileSync(seen, '')
     expect(await ended).toBe('well')
     // At once, or, where somebody was still writing there, when that one has been ended.
     await until('all is gone', () => left().length === 0)
@@ -81,20 +85,29 @@ describe.skipIf(!findServer('postgres'))('nothing is left', () => {
     const [run = ''] = left()
     for (const place of places(run)) expect(existsSync(place)).toBe(true)
     child.kill(signal)
+    // One that ends in peace waits for its tests.
+    writeFileSync(seen, '')
     await ended
     for (const place of places(run)) await until(`${basename(place)} is gone`, () => !existsSync(place))
     await until('all is gone', () => left().length === 0)
     if (process.platform === 'linux') await until('its processes have ended', () => processesOf(run).length === 0)
   })
 
-  const serves = `import { startPostgres } from './servers.ts'
+  const serves = `import { seen } from './seen.ts'
+    import { startPostgres } from './servers.ts'
     const alive = setInterval(() => {}, 1000)
     const server = await startPostgres()
   `
 
   test('by a benchmark', async () => {
-    const { ended } = await program('ends', `${serves} server.close().then(() => clearInterval(alive))`)
+    const { ended } = await program(
+      'ends',
+      `${serves} await seen()
+      await server.close()
+      clearInterval(alive)`,
+    )
     await serving()
+    writeFileSync(seen, '')
     expect(await ended).toBe('well')
     await until('all is gone', () => left().length === 0)
   })

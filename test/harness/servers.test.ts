@@ -1,6 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
+import { seen } from './seen.ts'
 import { until } from './server.ts'
 import { findServer, type ServerKind, startEtcd, startPostgres, startRedis } from './servers.ts'
 
@@ -18,6 +19,7 @@ describe.each(kinds)('%s', (kind, start) => {
     server.thaw()
     await server.restart()
     expect(server.pid).not.toBe(pid)
+    await seen()
     await server.close()
     expect(existsSync(directory)).toBe(false)
     expect(alive(server.pid)).toBe(false)

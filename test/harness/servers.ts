@@ -125,6 +125,8 @@ export function startPostgresAs({ options = [], env, prepare }: PostgresPlan): P
       const settings = ['listen_addresses=127.0.0.1', `unix_socket_directories=${directory}`, ...options]
       return ['-D', join(directory, 'data'), '-p', String(port), ...settings.flatMap((setting) => ['-c', setting])]
     },
+    // A backend outlives a killed server until it looks up from what it does.
+    passing: /pre-existing shared memory block .* is still in use/,
     ready: (port) => promisify(execFile)(join(bin, 'psql'), ['-h', '127.0.0.1', '-p', String(port), '-U', 'postgres', '-Atc', 'select 1']),
   })
 }
