@@ -54,6 +54,7 @@ export class TcpProxy {
   #refusing = false
   #answersLost = false
   #delayMs = 0
+  #lost = 0
 
   constructor(listener: Server, port: number, target: number) {
     this.#listener = listener
@@ -64,6 +65,11 @@ export class TcpProxy {
   /** How many connections there are now. */
   get connections(): number {
     return this.#links.size
+  }
+
+  /** How many pieces of answers `dropAnswers` has lost. */
+  get lost(): number {
+    return this.#lost
   }
 
   /** Bytes stand still in both directions, of new connections too, until `resume()`. */
@@ -179,7 +185,11 @@ export class TcpProxy {
   }
 
   #answer(link: Link, data: Buffer): void {
-    if (link.halfOpen || link.answersLost) return
+    if (link.halfOpen) return
+    if (link.answersLost) {
+      this.#lost += 1
+      return
+    }
     link.toClient.push(data)
     link.flush()
   }
