@@ -51,11 +51,17 @@ test('a message that is lost, or waits for too long, is caught', () => {
   expect(faultsOf({ inserted, ...after(offer(5, 20, 1501)) })).toEqual(['waitedTooLong 1'])
 })
 
-test('a repetition is unavoidable only by the heir of a leader that was killed or frozen', () => {
+test('a repetition is unavoidable only by the heir of a leader that was killed or frozen, or too slow for its ttl', () => {
   // The same leader, after something new; and again.
   expect(faultsOf(after(offer(3, 20, 930, 'repeated')))).toEqual(['strayRepeats 1'])
   // After a graceful handover.
   expect(faultsOf({ strikes: [{ kind: 'rolling', from: 215, to: 925, struck: [10] }] })).toEqual(['strayRepeats 1'])
+  // After a lease that ran out, as its leader says: that it did is told as what it is.
+  const [slow, heir] = right.tenures
+  for (const why of ['expired', 'superseded', 'stopped']) {
+    const tenures = slow && heir ? [{ ...slow, why }, heir] : []
+    expect(faultsOf({ tenures, strikes: [] })).toEqual(why === 'stopped' ? ['strayRepeats 1', 'changesAmiss 1'] : ['lostToSlowness 1'])
+  }
   // The same message twice, and more than a batch.
   const [first, second] = right.offers
   if (!first || !second) throw new Error('no offers')

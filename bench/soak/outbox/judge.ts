@@ -65,7 +65,7 @@ export interface Faults {
   waitedTooLong: number
   /** Offered under a token that no leader had. */
   byNobody: number
-  /** Offered again, and not by the next leader for what a dead or frozen one had in flight. */
+  /** Offered again, and not by the next leader for what a dead, frozen or slow one had in flight. */
   strayRepeats: number
   /** More or fewer changes of leader than leaders were struck, but for those that were lost to slowness. */
   changesAmiss: number
@@ -140,10 +140,12 @@ function judgeOrder(offers: readonly Offer[]) {
 
 /**
  * A kill between sending and marking makes a repetition unavoidable. It is one only of what was accepted under a leader
- * that was killed or frozen, by a later one, once, before that one sends anything new, and no more than a batch.
+ * that was killed or frozen, or too slow to keep its lease, by a later one, once, before that one sends anything new, and
+ * no more than a batch.
  */
-function judgeRepeats({ offers, strikes }: Log, { batch }: Bounds): { repeats: number; strayRepeats: number } {
-  const forced = strikes.filter(({ kind }) => forcing.has(kind)).flatMap(({ struck }) => struck)
+function judgeRepeats({ offers, strikes, tenures }: Log, { batch }: Bounds): { repeats: number; strayRepeats: number } {
+  const struck = strikes.filter(({ kind }) => forcing.has(kind)).flatMap((strike) => strike.struck)
+  const forced = [...struck, ...tenures.filter(isSlow).map(({ fencingToken }) => fencingToken)]
   const acceptedUnder = new Map<number, number>()
   const again = new Map<number, Set<number>>()
   const begun = new Set<number>()
@@ -198,7 +200,7 @@ function judgeChanges({ tenures, strikes }: Log) {
     const next = tenures[index + 1]
     if (next && next.fencingToken <= tenure.fencingToken) found.amiss += 1
     if (next && !struck.has(tenure.fencingToken)) {
-      if (tenure.why === 'expired' || tenure.why === 'superseded') found.slow += 1
+      if (isSlow(tenure)) found.slow += 1
       else found.amiss += 1
     }
     if (!next && struck.has(tenure.fencingToken)) found.amiss += 1
@@ -209,6 +211,11 @@ function judgeChanges({ tenures, strikes }: Log) {
     found.mostInRolling = Math.max(found.mostInRolling, tenures.filter(({ at }) => from <= at && at <= to).length)
   }
   return found
+}
+
+/** As its leader said: it had not ended it itself. */
+function isSlow({ why }: Tenure): boolean {
+  return why === 'expired' || why === 'superseded'
 }
 
 /** Compares the first third with the last. Pools open and close a few connections as they need them. */

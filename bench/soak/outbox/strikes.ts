@@ -8,9 +8,12 @@ export async function strike(stage: Stage, kind: Kind): Promise<void> {
   await stage.sample()
   const from = performance.now()
   const struck: number[] = []
-  await strikes[kind](stage, struck)
-  await stage.calm()
-  stage.strikes.push({ kind, from, to: performance.now(), struck })
+  try {
+    await strikes[kind](stage, struck)
+    await stage.calm()
+  } finally {
+    stage.strikes.push({ kind, from, to: performance.now(), struck })
+  }
 }
 
 const strikes: Readonly<Record<Kind, (stage: Stage, struck: number[]) => Promise<void>>> = {
