@@ -8,6 +8,7 @@ import { accessSync, constants, statSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { Duplex } from 'node:stream'
+import { setTimeout as pause } from 'node:timers/promises'
 import { after } from './after.ts'
 import { exitCode, exitCodeOfSignal, Refusal } from './exit-codes.ts'
 import { isErrno } from './output.ts'
@@ -91,15 +92,25 @@ function ending(child: ChildProcess): Promise<Ending> {
 function converse(child: ChildProcess, { led, typed, stopped }: Pick<Launch, 'led' | 'typed' | 'stopped'>): () => Promise<void> {
   const [, , , line, leash] = child.stdio
   if (!(line instanceof Duplex) || !(leash instanceof Duplex)) return async () => {}
+  let group = 0
+  let witness = 0
   const heard = async (words: string) => {
     const [word, value] = words.split(' ')
     if (word === 'stopped') line.write(`${await stopped(child.pid ?? 0)}\n`)
-    else if (word === 'pid') line.write((await led(Number(value))) ? 'go\n' : 'no\n')
-    else if (word === 'SIGINT' || word === 'SIGQUIT') typed(word)
+    else if (word === 'witness') witness = Number(value)
+    else if (word === 'pid') {
+      group = Number(value)
+      line.write((await led(group)) ? 'go\n' : 'no\n')
+    } else if (word === 'SIGINT' || word === 'SIGQUIT') typed(word)
   }
   const words = createInterface({ input: line })
   words.on('line', (word) => void heard(word))
   const closed = new Promise<void>((resolve) => void line.once('close', resolve))
+  // Its end of the line closes while it still ends, and it would be taken for something that the command has left behind.
+  const gone = async () => {
+    await closed
+    while (witness > 0 && processOf(witness)?.group === group) await pause(1)
+  }
   // They break when the launcher is killed, and that is seen from its exit.
   for (const end of [line, leash, words]) end.on('error', () => {})
   return () => {
@@ -107,7 +118,11 @@ function converse(child: ChildProcess, { led, typed, stopped }: Pick<Launch, 'le
     return new Promise((resolve) => {
       // One that is held still says nothing more; it ends with the rest of the tree.
       const cancel = after(FROZEN_MS, resolve)
-      void closed.then(resolve).finally(cancel)
+      // Where nobody can look, whoever looks at the whole tree next sees to that.
+      void gone()
+        .catch(() => {})
+        .then(resolve)
+        .finally(cancel)
     })
   }
 }

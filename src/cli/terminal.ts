@@ -16,13 +16,15 @@ import { MARK_NAME } from './tree.ts'
  *
  * It has to be forked as if in the foreground: what a shell starts with `&` is deaf to Ctrl-C for good. So it frees whoever
  * waits for it by killing the shell between them, and only then the command begins: nothing that is typed is missed, and
- * the command has no child that it did not start.
+ * the command has no child that it did not start. Its pid, which no variable of a shell holds, it learns from /proc without
+ * a fork; elsewhere it does not tell it.
  */
 const witness = `
 exec </dev/null >/dev/null 2>&1 5>&-
 ( trap '' HUP TERM USR1 USR2 TSTP TTIN TTOU
   trap 'typed=1; echo SIGINT >&3' INT
   trap 'typed=1; echo SIGQUIT >&3' QUIT
+  read -r pid rest </proc/self/stat && echo "witness $pid" >&3
   kill -KILL $$
   typed=1
   while [ "$typed" ]; do typed=; read -r word <&4; done
@@ -30,11 +32,11 @@ exec </dev/null >/dev/null 2>&1 5>&-
 `
 
 /**
- * What the shell runs. Its descriptor 3 leads to the supervisor: `pid N`, `stopped`, `SIGINT` and `SIGQUIT` go out, `go`,
- * `no`, `fg` and `bg` come in. The command waits for its `go`, so that nothing runs before the guard knows of it. The mark is given to the
- * command alone: the shell outlives it, to give the foreground back. When nobody is left at the other end the shell of the
- * user has the foreground already, and ours must not touch it: it ends without another word. It is told by number: where it
- * has ended, `$PPID` may be whoever adopts orphans.
+ * What the shell runs. Its descriptor 3 leads to the supervisor: `pid N`, `witness N`, `stopped`, `SIGINT` and `SIGQUIT` go
+ * out, `go`, `no`, `fg` and `bg` come in. The command waits for its `go`, so that nothing runs before the guard knows of it.
+ * The mark is given to the command alone: the shell outlives it, to give the foreground back. When nobody is left at the
+ * other end the shell of the user has the foreground already, and ours must not touch it: it ends without another word. It
+ * is told by number: where it has ended, `$PPID` may be whoever adopts orphans.
  *
  * The parentheses make it fork. A plain command is started by vfork where the shell is dash, and one that is stopped between
  * that and its exec is never heard of: its parent sleeps until it executes something, which it will not.

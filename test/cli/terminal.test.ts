@@ -95,11 +95,23 @@ const CTRL_C = '\u0003'
 const CTRL_Z = '\u001a'
 const CTRL_BACKSLASH = '\u001c'
 
+/** The win is told by a thread of the supervisor, and may be shown after what the child says. */
+const BEGUN = /supervisor pid \d+\D[\s\S]*begun|begun[\s\S]*supervisor pid \d+\D/
+
+/** Nothing is left but the shell: a guard that was dismissed ends a moment after its supervisor. */
+async function alone(shell: Shell): Promise<void> {
+  await until(
+    () => here.left().every((pid) => pid === shell.pid),
+    () => `the end of ${here.left().filter((pid) => pid !== shell.pid)}`,
+  )
+  expect(here.left()).toEqual([shell.pid])
+}
+
 describe('the child has the terminal', () => {
   test('on winning we say so, with the pid that a person needs', async () => {
     const shell = new Shell()
     await shell.run('sleep 1000')
-    const seen = await shell.shows(/leading x, token \d+, supervisor pid \d+/)
+    const seen = await shell.shows(/leading x, token \d+, supervisor pid \d+\D/)
     expect(isAlive(Number(/supervisor pid (\d+)/.exec(seen)?.[1]))).toBe(true)
   })
 
@@ -182,7 +194,7 @@ describe('Ctrl-C asks the run to end', () => {
     shell.type(keys)
     expect(await shell.exitCode()).toBe(code)
     expect(linesOf(log)).toEqual(['run'])
-    expect(here.left()).toEqual([shell.pid])
+    await alone(shell)
   })
 
   test('--keep: a command that uses it otherwise is let be, and not run again when it ends', async () => {
@@ -207,7 +219,7 @@ describe('Ctrl-C asks the run to end', () => {
     await shell.shows(/begun/)
     shell.type(CTRL_C)
     expect(await shell.exitCode()).toBe(137)
-    expect(here.left()).toEqual([shell.pid])
+    await alone(shell)
   })
 
   test('what the command leaves behind, deaf to Ctrl-C, is ended as ever', async () => {
@@ -235,6 +247,18 @@ describe('Ctrl-C asks the run to end', () => {
     expect(await shell.shows(/ended with exit code 0/)).not.toContain('left')
     expect(await shell.exitCode()).toBe(0)
     expect(linesOf(log)).toEqual(['run'])
+  })
+
+  test('who tells of it may end a moment after its last word: the command has not left it behind', async () => {
+    const main = await here.faulty('lingering-witness', {
+      file: 'src/cli/terminal.ts',
+      from: 'read -r word <&4; done\n',
+      to: 'read -r word <&4; done; exec 3>&- 4<&-; sleep 0.5\n',
+    })
+    const shell = new Shell()
+    await shell.line(`${process.execPath} ${main} run x -- sh ${here.file('script', 'exit 4')}`)
+    expect(await shell.shows(/ended with exit code 4/)).not.toContain('left')
+    expect(await shell.exitCode()).toBe(4)
   })
 
   test('after Ctrl-Z and fg, too', async () => {
@@ -298,11 +322,11 @@ describe('Ctrl-Z', () => {
 
   test('for longer than the lease lives: the guard has ended the tree, and fg says 80', async () => {
     const shell = new Shell()
-    await shell.run('echo begun; read a', '--ttl 1s')
+    await shell.run('echo begun; read a', '--ttl 4s')
     await shell.shows(/begun/)
     shell.type(CTRL_Z)
     await shell.shows(/Stopped/)
-    const next = await here.ended(['run', 'x', '--ttl', '1s', '--wait', '15s', '--', 'echo', 'next'])
+    const next = await here.ended(['run', 'x', '--ttl', '4s', '--wait', '15s', '--', 'echo', 'next'])
     expect(next.out).toBe('next\n')
     shell.type('\r')
     await shell.foreground()
@@ -460,7 +484,7 @@ describe('the end', () => {
   test('the supervisor is killed: the tree ends, and the shell has its terminal back', async () => {
     const shell = new Shell()
     await shell.run('echo begun; sleep 1000')
-    const seen = await shell.shows(/pid \d+[\s\S]*begun/)
+    const seen = await shell.shows(BEGUN)
     const pid = Number(/supervisor pid (\d+)/.exec(seen)?.[1])
     process.kill(pid, 'SIGKILL')
     await shell.line('echo "still $((40 + 2))"')
@@ -484,8 +508,8 @@ describe('the end', () => {
 
   test('a loss ends a child in the foreground, and 80 comes out', async () => {
     const shell = new Shell()
-    await shell.run('trap "" TERM; echo begun; while :; do sleep 1; done', '--ttl 3s')
-    const seen = await shell.shows(/pid \d+[\s\S]*begun/)
+    await shell.run('trap "" TERM; echo begun; while :; do sleep 1; done', '--kill-after 400ms')
+    const seen = await shell.shows(BEGUN)
     const pid = Number(/supervisor pid (\d+)/.exec(seen)?.[1])
     process.kill(guardOf(pid), 'SIGKILL')
     await shell.shows(/lost x/)
@@ -517,6 +541,6 @@ describe.each([
     await shell.shows(/got:hello/)
     shell.type(CTRL_C)
     expect(await shell.exitCode()).toBe(9)
-    expect(here.left()).toEqual([shell.pid])
+    await alone(shell)
   })
 })
