@@ -17,21 +17,27 @@ async function leader(options: readonly string[], main?: string): Promise<Tenure
 }
 
 describe('a command that was killed', () => {
-  /** The guard ends what its supervisor still leads with, and its own end is felt long after that of the command. */
-  const unrenewed: readonly Fault[] = [
-    { file: 'src/cli/reign.ts', from: 'if (until) guardian.extend(until)', to: '' },
-    { file: 'src/cli/guard.ts', from: 'await flushed(1000)', to: 'await new Promise((resolve) => setTimeout(resolve, 500))' },
+  /** A guard that ends, on SIGUSR2, what its supervisor still leads with; its own end is felt long after that of the command. */
+  const willful: readonly Fault[] = [
+    {
+      file: 'src/cli/guard.ts',
+      from: "report('ready')\n",
+      to: "process.on('SIGUSR2', function told() { tree ? end('so it was told') : setTimeout(told, 5) })\nreport('ready')\n",
+    },
+    { file: 'src/cli/guard.ts', from: 'await flushed(1000)', to: 'await new Promise((resolve) => setTimeout(resolve, 3000))' },
   ]
 
   test('by the guard, although the tenure holds: 80', async () => {
-    const one = await leader(['--ttl', '2s'], await here.faulty('unrenewed', ...unrenewed))
+    const one = await leader([], await here.faulty('willful', ...willful))
+    kill(one.guardPid, 'SIGUSR2')
     expect((await one.exited).code).toBe(80)
     expect(one.err).toContain('lost x (its guard has died)')
   })
 
   test('planted: a supervisor that does not ask whether it was the guard', async () => {
     const unasked: Fault = { file: 'src/cli/service.ts', from: 'guardian.gone(isAsked)', to: 'guardian.gone(false)' }
-    const one = await leader(['--ttl', '2s'], await here.faulty('unasked', ...unrenewed, unasked))
+    const one = await leader([], await here.faulty('unasked', ...willful, unasked))
+    kill(one.guardPid, 'SIGUSR2')
     expect((await one.exited).code).toBe(137)
   })
 

@@ -196,8 +196,17 @@ export function childrenOf(pid: number): number[] {
 
 /** Whether a process has a handler for this signal. */
 export function hears(pid: number, signal: NodeJS.Signals): boolean {
-  const caught = /^SigCgt:\s*(\w+)/m.exec(textOf(`/proc/${pid}/status`) ?? '')?.[1] ?? '0'
-  return ((BigInt(`0x${caught}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n
+  return isIn('SigCgt', pid, signal)
+}
+
+/** Whether this signal was sent to a process that has not yet taken it. */
+export function isPending(pid: number, signal: NodeJS.Signals): boolean {
+  return isIn('ShdPnd', pid, signal)
+}
+
+function isIn(set: string, pid: number, signal: NodeJS.Signals): boolean {
+  const members = new RegExp(`^${set}:\\s*(\\w+)`, 'm').exec(textOf(`/proc/${pid}/status`) ?? '')?.[1] ?? '0'
+  return ((BigInt(`0x${members}`) >> BigInt(constants.signals[signal] - 1)) & 1n) === 1n
 }
 
 export function textOf(path: string): string | undefined {

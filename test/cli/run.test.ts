@@ -129,8 +129,9 @@ describe('not elected', () => {
   })
 
   test('without either: waits for ever', async () => {
-    const first = await leader('x', ['--ttl', '2s'])
-    const second = here.tenure(['run', 'x', '-v', '--ttl', '2s', '--', 'echo', 'ran'])
+    const times = ['--ttl', '4s', '--margin', '200ms', '--kill-after', '100ms']
+    const first = await leader('x', times)
+    const second = here.tenure(['run', 'x', '-v', ...times, '--', 'echo', 'ran'])
     await second.says(/waiting for x/)
     // More than two ttl: all timers of both have gone round.
     const count = () => first.err.match(/renewed/g)?.length ?? 0

@@ -20,7 +20,7 @@ const shapes: readonly [name: string, script: string][] = [
 async function started(script: string, options: readonly string[] = []): Promise<{ one: Tenure; pid: number }> {
   const log = here.file('pids')
   const writer = here.file('writer', `echo $$ >> ${log}; while :; do sleep 1000; done`)
-  const one = here.tenure(['run', 'x', '-v', '--ttl', '3s', ...options, '--', 'sh', '-c', script.replace('WRITER', writer)])
+  const one = here.tenure(['run', 'x', '-v', '--kill-after', '400ms', ...options, '--', 'sh', '-c', script.replace('WRITER', writer)])
   await until(
     () => linesOf(log).length > 0,
     () => `the tree, stderr: ${one.err}`,
@@ -35,7 +35,7 @@ describe.each(shapes)('%s', (_, script) => {
     const { one, pid } = await started(script)
     // A zombie has ended; only what runs counts.
     const look = `grep -q 'State:.[^ZX]' /proc/${pid}/status 2>/dev/null && echo it runs; echo next`
-    const next = here.tenure(['run', 'x', '-v', '--ttl', '3s', '--', 'sh', '-c', look])
+    const next = here.tenure(['run', 'x', '-v', '--', 'sh', '-c', look])
     await next.says(/waiting for x/)
     one.kill('SIGKILL')
     await next.exited
@@ -70,7 +70,7 @@ describe('what a command leaves behind', () => {
     ['in a session of its own', 'setsid sleep 1000 & sleep 0.3; exit 3'],
     ['ignoring SIGTERM', `sh -c "trap '' TERM; sleep 1000; sleep 1000" & sleep 0.3; exit 3`],
   ])('%s is ended before the lease is released, and its own code comes out', async (_, script) => {
-    const { code, err } = await here.ended(['run', 'x', '-v', '--ttl', '3s', '--', 'sh', '-c', script])
+    const { code, err } = await here.ended(['run', 'x', '-v', '--kill-after', '400ms', '--', 'sh', '-c', script])
     expect(code).toBe(3)
     expect(err).toMatch(/left \d of its processes behind/)
     expect(here.left()).toEqual([])
