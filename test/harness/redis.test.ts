@@ -12,6 +12,7 @@ describe.skipIf(!findServer('redis'))('redis in company', () => {
     try {
       await redis.set('a', '1')
       await redis.wait(1, 10_000)
+      await watched.failOverAfter(500)
       await watched.primary.kill()
       await until('the replica is primary', async () => (await redis.set('b', '2')) === 'OK')
       expect(redis.stream.remotePort).toBe(watched.replica.port)

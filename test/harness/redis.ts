@@ -10,13 +10,25 @@ export interface Watched {
   readonly primary: Server
   readonly replica: Server
   readonly sentinel: Server
+  /** From now on Sentinel fails over so long after it has lost the primary. */
+  failOverAfter(ms: number): Promise<void>
   close(): Promise<void>
 }
 
-/** One primary, one replica, and one Sentinel that promotes it half a second after it has lost the primary; its name is `main`. */
-export async function startWatched(...options: string[]): Promise<Watched> {
-  const primary = await startRedis('--repl-diskless-sync-delay', '0', ...options)
-  const replica = await startRedis('--replicaof', '127.0.0.1', String(primary.port), ...options)
+export interface WatchedOptions {
+  /** For the primary's command line. */
+  readonly primary?: readonly string[]
+  /** For the replica's: one that keeps its files with an fsync each confirms only after it. */
+  readonly replica?: readonly string[]
+}
+
+/**
+ * One primary, one replica, and one Sentinel that promotes it when it is asked to, or a minute after it has lost the
+ * primary: no stall of the machine is taken for the end of a server. Its name is `main`.
+ */
+export async function startWatched(options: WatchedOptions = {}): Promise<Watched> {
+  const primary = await startRedis('--repl-diskless-sync-delay', '0', ...(options.primary ?? []))
+  const replica = await startRedis('--replicaof', '127.0.0.1', String(primary.port), ...(options.replica ?? []))
   const sentinel = await startServer({
     name: 'sentinel',
     bin: findServer('redis') ?? 'redis-server',
@@ -36,13 +48,15 @@ export async function startWatched(...options: string[]): Promise<Watched> {
     }),
   )
   await asked(primary.port, (redis) => redis.del('confirmed'))
-  return { primary, replica, sentinel, close }
+  const failOverAfter = async (ms: number) =>
+    void (await asked(sentinel.port, (redis) => redis.call('SENTINEL', 'SET', 'main', 'down-after-milliseconds', String(ms))))
+  return { primary, replica, sentinel, failOverAfter, close }
 }
 
 function sentinelConf(primary: number): string {
   return [
     `sentinel monitor main 127.0.0.1 ${primary} 1`,
-    'sentinel down-after-milliseconds main 500',
+    'sentinel down-after-milliseconds main 60000',
     'sentinel failover-timeout main 2000',
     '',
   ].join('\n')

@@ -31,7 +31,8 @@ describe.skipIf(!findServer('redis')).each(drivers)('%s', (_name, client) => {
   })
 
   test('level B with a replica', async () => {
-    const watched = await startWatched('--appendonly', 'yes', '--appendfsync', 'always')
+    const durable = ['--appendonly', 'yes', '--appendfsync', 'always']
+    const watched = await startWatched({ primary: durable, replica: durable })
     const found = await examine(client(watched.primary.port), patient())
     const replica = await examine(client(watched.replica.port), patient())
     await watched.close()

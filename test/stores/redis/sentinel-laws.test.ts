@@ -11,7 +11,7 @@ describe.skipIf(!findServer('redis'))('a primary under Sentinel', () => {
   let watched: Watched
   let operator: Redis
   beforeAll(async () => {
-    watched = await startWatched('--appendonly', 'yes', '--appendfsync', 'always')
+    watched = await startWatched({ primary: ['--appendonly', 'yes', '--appendfsync', 'always'] })
     operator = new Redis(watched.primary.port)
   })
   afterAll(async () => {
@@ -19,7 +19,13 @@ describe.skipIf(!findServer('redis'))('a primary under Sentinel', () => {
     await watched?.close()
   })
 
-  const lab = { runner: { describe, test }, wipe: (election: string) => wipe(operator, election) }
+  // A sixth of the ttl is what the replica may take to confirm. So long a ttl is waited out by several laws at a time.
+  const lab = {
+    runner: { describe, test: test.concurrent },
+    wipe: (election: string) => wipe(operator, election),
+    ttlMs: 3000,
+    timeoutMs: 300_000,
+  }
   const sentinels = () => [{ host: '127.0.0.1', port: watched.sentinel.port }]
   describeStore('ioredis', {
     ...lab,
