@@ -13,7 +13,7 @@ export const SHORT_MS = 4000
 const quick = { renewMs: 500, retryMs: 700 }
 
 /** No call is given up, however busy the host: where it matters that no trouble is told. */
-export const patient = { renewMs: 5000, retryMs: 6000 }
+export const patient = { renewMs: 5000, callMs: 5000, retryMs: 6000 }
 
 let count = 0
 

@@ -99,7 +99,7 @@ export function describePromises(name: string, ground: Ground): void {
       })()
       await until('it has looked', () => seen.length === 1)
       expect(seen).toEqual([undefined])
-      const a = it.add(open(), { id: 'alice', advert: 'http://a' })
+      const a = it.add(open(), { id: 'alice', advert: 'http://a', ...patient })
       await a.start()
       await until('alice is seen', () => seen.at(-1)?.candidate === 'alice')
       expect(seen.at(-1)).toMatchObject({ fencingToken: a.tenure?.fencingToken, advert: 'http://a', isMe: false })
@@ -120,8 +120,9 @@ export function describePromises(name: string, ground: Ground): void {
       const looking = (async () => {
         for await (const leader of observe(it.election, { store: open(), signal: ended.signal })) seen.push(leader?.candidate)
       })()
+      // Long before it would look by itself: after 7.5 s at the earliest.
       const sees = (candidate: string | undefined) =>
-        until(`${candidate} is seen`, () => seen.length > 0 && seen.at(-1) === candidate, 5000)
+        until(`${candidate} is seen`, () => seen.length > 0 && seen.at(-1) === candidate, 7000)
       await sees(undefined)
       const [a, b] = [it.add(open(), { id: 'first' }), it.add(open(), { id: 'second' })]
       await a.start()
@@ -192,7 +193,7 @@ export function describePromises(name: string, ground: Ground): void {
       const it = contest()
       const heard = new Map<Candidate, number[]>()
       const add = (id: string) => {
-        const candidate = it.add(open(), { id })
+        const candidate = it.add(open(), { id, ...patient })
         heard.set(candidate, [])
         candidate.on('leader', (leader) => void (leader && heard.get(candidate)?.push(leader.fencingToken)))
         return candidate

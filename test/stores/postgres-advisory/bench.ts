@@ -3,9 +3,10 @@
 import type { PoolConfig } from 'pg'
 import postgresJs from 'postgres'
 import { type PostgresAdvisoryOptions, type PostgresAdvisoryStore, postgresAdvisory } from '../../../src/stores/postgres-advisory.ts'
+import { until } from '../../harness/server.ts'
 import type { Bench } from '../postgres/bench.ts'
 
-export { available, Bench, bidFor, calm, clientAt, fresh } from '../postgres/bench.ts'
+export { available, Bench, bidFor, calm, clientAt, fresh, signal } from '../postgres/bench.ts'
 
 /** A store of its own over a pool of its own; closed with the bench. */
 export function storeOf(
@@ -34,6 +35,17 @@ function closed(bench: Bench, store: PostgresAdvisoryStore): PostgresAdvisorySto
 export async function holders(bench: Bench): Promise<number[]> {
   const { rows } = await bench.admin.query("SELECT DISTINCT pid FROM pg_locks WHERE locktype = 'advisory' AND granted ORDER BY 1")
   return rows.map(({ pid }) => pid)
+}
+
+/** The one session that has a lock, once there is no other: the server hears of the end of a session a moment later. */
+export async function holder(bench: Bench, boundMs?: number): Promise<number> {
+  let pids: number[] = []
+  const one = async () => {
+    pids = await holders(bench)
+    return pids.length === 1
+  }
+  await until('one session has a lock', one, boundMs)
+  return pids[0] ?? Number.NaN
 }
 
 /** How many sessions wait for a lock. */

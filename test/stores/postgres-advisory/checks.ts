@@ -6,7 +6,7 @@ import type { PostgresAdvisoryOptions, PostgresAdvisoryStore } from '../../../sr
 import { startProxy } from '../../harness/proxy.ts'
 import { until } from '../../harness/server.ts'
 import { inTheAir } from '../../in-the-air.ts'
-import { type Bench, bidFor, clientAt, fresh, holders, waiters } from './bench.ts'
+import { type Bench, bidFor, clientAt, fresh, holder, holders, waiters } from './bench.ts'
 
 export type Make = (pool: Pool, options?: PostgresAdvisoryOptions) => PostgresAdvisoryStore
 
@@ -264,7 +264,7 @@ export function checksWithin(boundMs: number): readonly Check[] {
         await until('it watches', () => told >= 1, boundMs)
         await second.acquire(bidFor(bid.election, { ttlMs: 15_000 }), soon())
         await until('it waits', async () => (await waiters(bench)) === 1, boundMs)
-        await bench.admin.query('SELECT pg_terminate_backend($1)', await holders(bench))
+        await bench.admin.query('SELECT pg_terminate_backend($1)', [await holder(bench, boundMs)])
         await until('it is told', () => told >= 2, 0.7 * boundMs)
         equal(await free(bench), false)
         await until('it was given back', () => free(bench), Math.max(boundMs, 10_000))

@@ -211,7 +211,11 @@ const faults: readonly (Change & { readonly fault: string; readonly check: strin
 
 describe.skipIf(!available)('planted faults', () => {
   const bench = Bench.use()
-  afterEach(() => bench.clear())
+  afterEach(async () => {
+    await bench.clear()
+    // Their locks are counted.
+    await bench.disconnected()
+  })
 
   test.each(checksWithin(25_000))('the right store: $name', ({ ask }) => ask(bench, track(postgresAdvisory)))
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { Candidate, type LeaseStore, type TenureError } from '../../../src/index.ts'
 import { startProxy, type TcpProxy } from '../../harness/proxy.ts'
 import { until } from '../../harness/server.ts'
-import { available, Bench, bidFor, calm, fresh, holders, storeOf, waiters } from './bench.ts'
+import { available, Bench, bidFor, calm, fresh, holder, holders, signal, storeOf, waiters } from './bench.ts'
 
 const ttlMs = 6000
 
@@ -16,6 +16,8 @@ describe.skipIf(!available)('links, sessions and servers that fail', { timeout: 
     await bench.clear()
     await proxy?.close()
     proxy = undefined
+    // Their locks are counted.
+    await bench.disconnected()
   })
 
   /** A candidate, and what happened to it. */
@@ -79,7 +81,7 @@ describe.skipIf(!available)('links, sessions and servers that fail', { timeout: 
   test('a backend that an operator terminates: its leader is deposed, another leads', async () => {
     const { a, b } = await pair(storeOf(bench))
     const token = a.candidate.tenure?.fencingToken ?? 0
-    await bench.admin.query('SELECT pg_terminate_backend($1)', await holders(bench))
+    await bench.admin.query('SELECT pg_terminate_backend($1)', [await holder(bench)])
     await until('one of them leads', () => [a, b].some(({ candidate }) => (candidate.tenure?.fencingToken ?? 0) > token))
     await until('one of them leads, and one follows', () => a.candidate.isLeader !== b.candidate.isLeader)
     expect(a.said.slice(0, 2)).toEqual(['elected', 'superseded'])
@@ -132,13 +134,13 @@ describe.skipIf(!available)('links, sessions and servers that fail', { timeout: 
 
   test('a backend that is frozen: its leader is deposed by its deadline, and nobody leads before it is gone', async () => {
     const { a, b, overlaps } = await pair(storeOf(bench))
-    const [pid = 0] = await holders(bench)
-    process.kill(pid, 'SIGSTOP')
+    const sessions = [{ pid: await holder(bench) }]
     try {
+      signal(sessions, 'SIGSTOP')
       await until('it is deposed', () => a.said.includes('expired'))
       expect(b.candidate.isLeader).toBe(false)
     } finally {
-      process.kill(pid, 'SIGCONT')
+      signal(sessions, 'SIGCONT')
     }
     await until('one leads', () => a.candidate.isLeader || b.candidate.isLeader)
     expect(overlaps).not.toContain(true)
@@ -146,14 +148,7 @@ describe.skipIf(!available)('links, sessions and servers that fail', { timeout: 
 
   test('a server that is frozen leaves nobody leading, and a leader again when it thaws', async () => {
     const { a, b } = await pair(storeOf(bench))
-    const { rows } = await bench.admin.query<{ pid: number }>(
-      "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
-    )
-    bench.server.freeze()
-    for (const { pid } of rows) process.kill(pid, 'SIGSTOP')
-    await until('nobody leads', () => [a, b].every(({ candidate }) => !candidate.isLeader))
-    for (const { pid } of rows) process.kill(pid, 'SIGCONT')
-    bench.server.thaw()
+    await bench.frozen(() => until('nobody leads', () => [a, b].every(({ candidate }) => !candidate.isLeader)))
     await until('one leads again', () => a.candidate.isLeader !== b.candidate.isLeader, 60_000)
   })
 

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { Candidate, observe } from '../../../src/index.ts'
 import { postgres } from '../../../src/stores/postgres.ts'
 import { until } from '../../harness/server.ts'
-import { available, Bench, bidFor, calm, clientAt, fresh, holders, storeOf, waiters } from './bench.ts'
+import { available, Bench, bidFor, calm, clientAt, fresh, holder, holders, storeOf, waiters } from './bench.ts'
 
 const KEY = 728379n
 
@@ -12,6 +12,8 @@ describe.skipIf(!available)('the lock', () => {
   afterEach(async () => {
     await Promise.all(candidates.splice(0).map((candidate) => candidate.stop()))
     await bench.clear()
+    // Their locks are counted.
+    await bench.disconnected()
   })
 
   function stand(store: ReturnType<typeof storeOf>, election: string, ttlMs = 15_000): Candidate {
@@ -200,13 +202,14 @@ describe.skipIf(!available)('the lock', () => {
 
   test('with wait: poll nobody waits at the server, and a crash is found by looking', async () => {
     const election = fresh()
-    const leader = stand(storeOf(bench), election, 3000)
+    const leader = stand(storeOf(bench), election, 6000)
     await leader.start()
-    const follower = stand(storeOf(bench, undefined, { wait: 'poll' }), election, 3000)
+    await until('it leads', () => leader.isLeader)
+    const follower = stand(storeOf(bench, undefined, { wait: 'poll' }), election, 6000)
     await follower.start()
     expect(follower.isLeader).toBe(false)
     expect(await waiters(bench)).toBe(0)
-    await bench.admin.query('SELECT pg_terminate_backend($1)', await holders(bench))
+    await bench.admin.query('SELECT pg_terminate_backend($1)', [await holder(bench)])
     await until('one leads', () => follower.isLeader || leader.isLeader)
     expect(await waiters(bench)).toBe(0)
   })

@@ -156,6 +156,8 @@ describe.skipIf(!available)('what stands in one process', { timeout: 60_000 }, (
   afterEach(async () => {
     await Promise.all(candidates.splice(0).map((candidate) => candidate.stop()))
     await bench.clear()
+    // Their locks are counted.
+    await bench.disconnected()
   })
 
   test.each(standingChecks(25_000))('the right store: $name', ({ ask }) => ask(bench, track(postgresAdvisory)))

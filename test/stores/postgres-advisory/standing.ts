@@ -6,7 +6,7 @@ import type { PostgresAdvisoryStore } from '../../../src/stores/postgres-advisor
 import { startProxy } from '../../harness/proxy.ts'
 import { until } from '../../harness/server.ts'
 import { inTheAir } from '../../in-the-air.ts'
-import { type Bench, bidFor, fresh, holders, waiters } from './bench.ts'
+import { type Bench, bidFor, fresh, holder, holders, waiters } from './bench.ts'
 import type { Check, Make } from './checks.ts'
 
 const ttlMs = 600_000
@@ -105,7 +105,7 @@ export function standingChecks(boundMs: number): readonly Check[] {
         await until('it is told', () => watch.told() >= 2, boundMs)
         const next = bidFor(bid.election)
         await until('it leads', async () => (await second.acquire(next, soon()))?.holder === next.holder, boundMs)
-        equal((await holders(bench))[0], rows[0].pid)
+        equal(await holder(bench, boundMs), rows[0].pid)
       },
     },
     {
@@ -172,7 +172,7 @@ export function standingChecks(boundMs: number): readonly Check[] {
         // Led and left, as a candidate does: its watch ends last.
         const watch = await watched(store, won.election, boundMs, bench)
         await store.acquire(won, soon())
-        const [pid] = await holders(bench)
+        const pid = await holder(bench, boundMs)
         equal(patienceOf(pid), ttlMs)
         await store.release(won, soon())
         await watch.end()
@@ -184,11 +184,11 @@ export function standingChecks(boundMs: number): readonly Check[] {
         // Led and lost with the session, before anything was released.
         const cut = bidFor(fresh(), { ttlMs })
         await store.acquire(cut, soon())
-        await bench.admin.query('SELECT pg_terminate_backend($1)', await holders(bench))
+        await bench.admin.query('SELECT pg_terminate_backend($1)', [await holder(bench, boundMs)])
         await until('it is refused', async () => (await store.renew(cut, soon()).catch(() => -1)) === 0, boundMs)
         const short = bidFor(fresh(), { ttlMs: 15_000 })
         await store.acquire(short, soon())
-        equal(patienceOf((await holders(bench))[0]), 15_000)
+        equal(patienceOf(await holder(bench, boundMs)), 15_000)
       },
     },
     {

@@ -10,6 +10,8 @@ describe.skipIf(!available)('zombies', () => {
   afterEach(async () => {
     await bench.clear()
     await proxy?.close()
+    // Their locks are counted.
+    await bench.disconnected()
   })
 
   async function through() {

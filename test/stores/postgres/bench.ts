@@ -134,6 +134,21 @@ export class Bench {
     await until('no connection is left', async () => (await this.connections()) === 0)
   }
 
+  /** Freeze the server and all that is connected to it, until that is over. */
+  async frozen(during: () => Promise<unknown>): Promise<void> {
+    const { rows } = await this.admin.query<{ pid: number }>(
+      "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
+    )
+    this.server.freeze()
+    try {
+      signal(rows, 'SIGSTOP')
+      await during()
+    } finally {
+      signal(rows, 'SIGCONT')
+      this.server.thaw()
+    }
+  }
+
   /** The connections of stores, as the server sees them. */
   async connections(): Promise<number> {
     const { rows } = await this.admin.query("SELECT count(*)::int AS n FROM pg_stat_activity WHERE application_name = 'tenure'")
@@ -146,6 +161,17 @@ function poolAt(port: number, config: PoolConfig = {}): Pool {
   // A connection that ends while nobody uses it is no news here: servers are killed.
   pool.on('error', () => {})
   return pool
+}
+
+/** To sessions of the server; one that has ended since it was looked up needs none. */
+export function signal(sessions: readonly { readonly pid: number }[], name: NodeJS.Signals): void {
+  for (const { pid } of sessions) {
+    try {
+      process.kill(pid, name)
+    } catch (thrown) {
+      if ((thrown as NodeJS.ErrnoException).code !== 'ESRCH') throw thrown
+    }
+  }
 }
 
 /** A single connection, for somebody who holds a lock or looks on. */

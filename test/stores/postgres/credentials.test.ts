@@ -33,7 +33,7 @@ describe.skipIf(!available)('credentials revoked while leading', { timeout: 120_
     const told: TenureError[] = []
     a.on('trouble', (error) => void told.push(error))
     await a.start()
-    expect(a.isLeader).toBe(true)
+    await until('it leads', () => a.isLeader)
     const token = a.tenure?.fencingToken ?? Number.NaN
     const b = stand(open(bench))
     const overlaps: boolean[] = []

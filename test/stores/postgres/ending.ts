@@ -12,8 +12,11 @@ const pool = which?.startsWith('pg') ? new pg.Pool(at) : undefined
 const sql = postgresJs({ ...at, onnotice: () => {} })
 const candidate = new Candidate({ store: postgres(pool ?? sql), election: `ending-${process.pid}`, ttlMs: 6000 })
 candidate.on('trouble', () => {})
+// Its first attempt may be late: this process has just begun.
+const elected = new Promise((resolve) => candidate.on('elected', resolve))
 await candidate.start()
-if (candidate.isLeader) process.stdout.write('led\n')
+await elected
+process.stdout.write('led\n')
 // Somebody wants to do something to the link meanwhile.
 if (slowly) await once(process.stdin, 'data').then(() => process.stdin.destroy())
 await candidate.stop()

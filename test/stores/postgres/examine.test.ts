@@ -80,7 +80,13 @@ describe.skipIf(!available)('what a doctor is told', { timeout: 120_000 }, () =>
 
   test('a primary with a standby is level B; the standby itself is unfit', async () => {
     const standby = await startStandby(bench.server, { options: ['max_connections=300'] })
-    bench.ends(() => standby.close())
+    const followers = async () => (await bench.admin.query("SELECT FROM pg_stat_replication WHERE state = 'streaming'")).rowCount
+    bench.ends(async () => {
+      await standby.close()
+      await until('nobody follows', async () => (await followers()) === 0)
+    })
+    // It answers before it follows.
+    await until('it follows', async () => (await followers()) === 1)
     expect(await asked(bench.pool())).toMatchObject({ level: 'B', findings: ['warning: a standby follows this server'] })
     expect((await asked(bench.pool(standby.port))).findings).toContain('error: the server is a standby and takes no writes')
   })

@@ -91,7 +91,7 @@ const faults: readonly (Change & { readonly fault: string; readonly check: strin
     fault: 'a lock is waited for for ever',
     file: sql,
     find: "set_config('lock_timeout', ${waitMs}, true) || set_config",
-    replace: "set_config('lock_timeout', '0', true) || set_config",
+    replace: "set_config('lock_timeout', left(${waitMs}, 0) || '0', true) || set_config",
     check: 'a locked row holds up nobody but itself, and that not for ever',
   },
   {

@@ -1,11 +1,13 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { Candidate, type LeaseStore, type TenureError } from '../../../src/index.ts'
+import { Candidate, type CandidateOptions, type LeaseStore, type TenureError } from '../../../src/index.ts'
 import { startProxy, type TcpProxy } from '../../harness/proxy.ts'
 import { until } from '../../harness/server.ts'
 import { inTheAir } from '../../in-the-air.ts'
-import { available, Bench, bidFor, calm, fresh } from './bench.ts'
+import { available, Bench, bidFor, calm, fresh, signal } from './bench.ts'
 
 const ttlMs = 8000
+/** Where a tenure has to survive: time for a renewal that is given up, for the next one, and for a machine that stalls meanwhile. */
+const durable = { ttlMs: 15_000, renewMs: 2600 }
 
 describe.skipIf(!available)('links and servers that fail', () => {
   const bench = Bench.use()
@@ -24,8 +26,8 @@ describe.skipIf(!available)('links and servers that fail', () => {
     readonly troubles: TenureError[] = []
     renewals = 0
 
-    constructor(store: LeaseStore, election: string) {
-      this.candidate = new Candidate({ store, election, ttlMs, id: `c${candidates.length}` })
+    constructor(store: LeaseStore, election: string, options: Partial<CandidateOptions> = {}) {
+      this.candidate = new Candidate({ store, election, ttlMs, id: `c${candidates.length}`, ...options })
       candidates.push(this.candidate)
       this.candidate.on('elected', () => void this.said.push('elected'))
       this.candidate.on('deposed', (_, why) => void this.said.push(why))
@@ -55,7 +57,7 @@ describe.skipIf(!available)('links and servers that fail', () => {
   }
 
   test('a link that is half open costs a connection, not the tenure', async () => {
-    const leader = await new Watched(await through(), fresh()).leads()
+    const leader = await new Watched(await through(), fresh(), durable).leads()
     proxy.halfOpen()
     await leader.stays()
     expect(leader.troubles.map(({ code }) => code)).toContain('store-unreachable')
@@ -63,7 +65,7 @@ describe.skipIf(!available)('links and servers that fail', () => {
 
   test('a link that is silent under the call of a patient neighbour costs a connection, not the tenure', async () => {
     const store = await through()
-    const leader = await new Watched(store, fresh()).leads()
+    const leader = await new Watched(store, fresh(), durable).leads()
     const patient = bidFor(fresh(), { ttlMs: 600_000 })
     await store.acquire(patient, calm())
     const held = proxy.hold(patient.election)
@@ -75,26 +77,26 @@ describe.skipIf(!available)('links and servers that fail', () => {
   })
 
   test('a link that is cut costs a connection, not the tenure', async () => {
-    const leader = await new Watched(await through(), fresh()).leads()
+    const leader = await new Watched(await through(), fresh(), durable).leads()
     proxy.cut()
     await leader.stays()
   })
 
   test('a backend that is terminated costs a connection, not the tenure', async () => {
-    const leader = await new Watched(await through(), fresh()).leads()
+    const leader = await new Watched(await through(), fresh(), durable).leads()
     const { rowCount } = await bench.admin.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'tenure'")
     expect(rowCount).toBeGreaterThan(0)
     await leader.stays()
   })
 
   test('a backend that is frozen costs a connection, not the tenure', async () => {
-    const leader = await new Watched(await through(), fresh()).leads()
+    const leader = await new Watched(await through(), fresh(), durable).leads()
     const { rows } = await bench.admin.query<{ pid: number }>("SELECT pid FROM pg_stat_activity WHERE application_name = 'tenure'")
-    for (const { pid } of rows) process.kill(pid, 'SIGSTOP')
     try {
+      signal(rows, 'SIGSTOP')
       await leader.stays()
     } finally {
-      for (const { pid } of rows) process.kill(pid, 'SIGCONT')
+      signal(rows, 'SIGCONT')
     }
   })
 
@@ -121,14 +123,7 @@ describe.skipIf(!available)('links and servers that fail', () => {
     const both = [new Watched(bench.store(), election), new Watched(bench.store(), election)]
     for (const { candidate } of both) await candidate.start()
     await until('one leads', () => both.some(({ candidate }) => candidate.isLeader))
-    const { rows } = await bench.admin.query<{ pid: number }>(
-      "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()",
-    )
-    bench.server.freeze()
-    for (const { pid } of rows) process.kill(pid, 'SIGSTOP')
-    await until('nobody leads', () => both.every(({ candidate }) => !candidate.isLeader))
-    for (const { pid } of rows) process.kill(pid, 'SIGCONT')
-    bench.server.thaw()
+    await bench.frozen(() => until('nobody leads', () => both.every(({ candidate }) => !candidate.isLeader)))
     await until('one leads again', () => both.filter(({ candidate }) => candidate.isLeader).length === 1)
   })
 

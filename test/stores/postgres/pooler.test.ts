@@ -38,6 +38,7 @@ describe.skipIf(!available || !findServer('pgbouncer'))('through PgBouncer in tr
       renewals += 1
     })
     await leader.start()
+    await until('it leads', () => leader.isLeader)
     const follower = stand(port, election)
     await follower.start()
     expect([leader.isLeader, follower.isLeader]).toEqual([true, false])
@@ -94,7 +95,7 @@ describe.skipIf(!available || !findServer('pgbouncer'))('through PgBouncer in tr
     const leader = stand(port, fresh())
     leader.on('trouble', () => {})
     await leader.start()
-    expect(leader.isLeader).toBe(true)
+    await until('it leads', () => leader.isLeader)
     let renewals = 0
     leader.on('renewed', () => {
       renewals += 1

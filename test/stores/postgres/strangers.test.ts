@@ -68,7 +68,7 @@ describe.skipIf(!available)('what others have tied to a row', { timeout: 90_000 
       .catch(() => {
         lost = true
       })
-    const candidates = [REFUSED, fresh(), fresh()].map((election) => new Candidate({ store, election, ttlMs: 20_000, renewMs: 500 }))
+    const candidates = [REFUSED, fresh(), fresh()].map((election) => new Candidate({ store, election, ttlMs: 20_000, renewMs: 3000 }))
     bench.ends(() => Promise.all(candidates.map((candidate) => candidate.stop())))
     const renewals = new Map(candidates.map((candidate) => [candidate, 0]))
     for (const candidate of candidates) {
