@@ -1,14 +1,17 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
+import { until } from '../harness/server.ts'
 import { type Instance, Site } from './failover-http.ts'
 
 let site: Site
-beforeEach(async () => {
-  site = new Site(2000)
-  await site.open(2)
-})
 afterEach(() => site.close())
+
+/** Two instances. */
+async function open(ttlMs = 2000, more = {}): Promise<void> {
+  site = new Site(ttlMs, more)
+  await site.open(2)
+}
 
 /** While a client writes, do this to the primary. Resolves with it, and how long nobody served. */
 async function lose(how: (primary: Instance) => void): Promise<{ readonly primary: Instance; readonly gapMs: number }> {
@@ -37,6 +40,7 @@ async function expectNothingLost(): Promise<void> {
 test.each([[[]], [['notes']], [['notes', 'http']], [['notes', '8081', 'soon']]])(
   'the HTTP example, run with %j, says how it is used',
   async (args) => {
+    await open()
     const usage = 'usage: node service.js <directory> <port> [ttl in ms]\n'
     expect(await site.ends(args)).toEqual({ code: 64, output: usage })
   },
@@ -44,14 +48,16 @@ test.each([[[]], [['notes']], [['notes', 'http']], [['notes', '8081', 'soon']]])
 
 describe('the HTTP example: no acknowledged write is lost', () => {
   test('when the primary is killed', async () => {
+    await open(20_000)
     const { primary, gapMs } = await lose(({ process }) => process.kill('SIGKILL'))
     await expectNothingLost()
     // Felt, not waited for.
-    expect(gapMs).toBeLessThan(1900)
+    expect(gapMs).toBeLessThan(10_000)
     expect(await site.primary()).not.toBe(primary)
   })
 
   test('when it is frozen, and when it is thawed', async () => {
+    await open()
     const { primary, gapMs } = await lose(({ process }) => process.kill('SIGSTOP'))
     expect(gapMs).toBeGreaterThan(500)
     site.write()
@@ -64,20 +70,24 @@ describe('the HTTP example: no acknowledged write is lost', () => {
   })
 
   test('when it is shut down gracefully', async () => {
+    // The store tells of the release as well, and may be heard before the word that is sent after it.
+    await open(60_000, { deaf: true })
     const { primary } = await lose(({ process }) => process.kill('SIGTERM'))
-    await primary.end('SIGTERM')
+    await primary.ended()
     expect(primary.process.exitCode).toBe(0)
     await expectNothingLost()
     const other = site.instances.find((instance) => instance !== primary)
-    expect(other?.output).toContain('(announced)')
+    // What it has said may be read after what it has answered.
+    await until('that is heard', () => expect(other?.output).toContain('(announced)'))
   })
 
   test('when all of it happens, again and again', { timeout: 90_000 }, async () => {
+    await open()
     const signals = ['SIGKILL', 'SIGTERM', 'SIGKILL', 'SIGSTOP', 'SIGTERM'] as const
     for (const signal of signals) {
       const { primary } = await lose(({ process }) => process.kill(signal))
       if (signal === 'SIGSTOP') primary.process.kill('SIGCONT')
-      else await primary.end(signal)
+      else await primary.ended()
       await site.add()
     }
     await expectNothingLost()

@@ -36,11 +36,8 @@ export class Instance {
     return this.process.exitCode !== null || this.process.signalCode !== null
   }
 
-  async end(signal: NodeJS.Signals): Promise<void> {
-    if (this.hasEnded) return
-    const ended = new Promise((resolve) => this.process.once('exit', resolve))
-    this.process.kill(signal)
-    await ended
+  async ended(): Promise<void> {
+    if (!this.hasEnded) await new Promise((resolve) => this.process.once('exit', resolve))
   }
 }
 
@@ -48,6 +45,7 @@ export class Site {
   readonly dir = mkdtempSync(join(tmpdir(), 'tenure-notes-'))
   readonly instances: Instance[] = []
   readonly ttlMs: number
+  readonly #store: string
   readonly acknowledged: { readonly id: string; readonly at: number; readonly port: number; readonly fencingToken: number }[] = []
   readonly #agent = new Agent({ keepAlive: true })
   #bundle = ''
@@ -55,14 +53,16 @@ export class Site {
   #isWriting = false
   #notes = 0
 
-  constructor(ttlMs: number) {
+  /** Deaf instances are told nothing by the store: they look at it now and then, and when the bus makes them. */
+  constructor(ttlMs: number, { deaf = false } = {}) {
     this.ttlMs = ttlMs
+    this.#store = deaf ? 'test/examples/deaf-file.ts' : 'src/stores/file.ts'
   }
 
   async open(count: number): Promise<void> {
     this.#bundle = join(this.dir, 'service.mjs')
     const root = rootOf(dirname(fileURLToPath(import.meta.url)))
-    const alias = { 'tenure/failover': join(root, 'src/failover.ts'), 'tenure/file': join(root, 'src/stores/file.ts') }
+    const alias = { 'tenure/failover': join(root, 'src/failover.ts'), 'tenure/file': join(root, this.#store) }
     const entryPoints = [join(root, 'examples/failover-http/service.js')]
     await build({ entryPoints, outfile: this.#bundle, alias, bundle: true, platform: 'node', format: 'esm', target: 'node20.19' })
     for (let i = 0; i < count; i++) await this.add()
@@ -97,18 +97,24 @@ export class Site {
     }
   }
 
-  /** Resolves when this instance knows who is primary: it stands ready. */
+  /** Resolves when this instance knows who is primary, and takes part in the bus: it stands ready. */
   async ready(instance: Instance): Promise<void> {
     for (;;) {
       const { status, body } = await this.#ask(instance, 'GET', '/status')
-      if (status === 200 && (JSON.parse(body) as { primary?: object }).primary) return
+      if (status === 200) {
+        const { primary, bus } = JSON.parse(body) as { primary?: object; bus: { joined: boolean } }
+        if (primary && bus.joined) return
+      }
       await pause(5)
     }
   }
 
   async notes(): Promise<ReadonlySet<string>> {
-    const { body } = await this.#ask(await this.primary(), 'GET', '/notes')
-    return new Set((JSON.parse(body) as { id: string }[]).map(({ id }) => id))
+    for (;;) {
+      const { status, body } = await this.#ask(await this.primary(), 'GET', '/notes')
+      if (status === 200) return new Set((JSON.parse(body) as { id: string }[]).map(({ id }) => id))
+      await pause(5)
+    }
   }
 
   /** From now on, until `rest`, one note after the other is written. */
@@ -134,8 +140,9 @@ export class Site {
   async close(): Promise<void> {
     await this.rest()
     this.#agent.destroy()
-    for (const { process } of this.instances) process.kill('SIGCONT')
-    await Promise.all(this.instances.map((instance) => instance.end('SIGKILL')))
+    // The frozen one too.
+    for (const { process } of this.instances) process.kill('SIGKILL')
+    await Promise.all(this.instances.map((instance) => instance.ended()))
     rmSync(this.dir, { recursive: true, force: true })
   }
 
