@@ -18,8 +18,8 @@ export type Report =
   | { readonly type: 'deposed'; readonly fencingToken: number; readonly at: number }
   /** It has acted for the first time in this tenure. */
   | { readonly type: 'acted'; readonly fencingToken: number }
-  /** What the first statement after the event loop was blocked has read. */
-  | { readonly type: 'unblocked'; readonly isLeader: boolean; readonly aborted: boolean | undefined }
+  /** What the first statement after the event loop was blocked has read, and whether it led before. */
+  | { readonly type: 'unblocked'; readonly led: boolean; readonly isLeader: boolean; readonly aborted: boolean | undefined }
   | { readonly type: 'stopped'; readonly tookMs: number }
 
 const [url = '', log = '', id = '', ttl = ''] = process.argv.slice(2)
@@ -50,11 +50,11 @@ process.on('message', (cue: Cue) => {
   if (cue.do === 'stall') store.stall()
   if (cue.do === 'heal') store.heal()
   if (cue.do === 'block') {
-    const tenure = candidate.tenure
+    const { tenure, isLeader: led } = candidate
     const until = performance.now() + cue.ms
     while (performance.now() < until);
     const isLeader = candidate.isLeader
-    say({ type: 'unblocked', isLeader, aborted: tenure?.signal.aborted })
+    say({ type: 'unblocked', led, isLeader, aborted: tenure?.signal.aborted })
   }
   if (cue.do === 'stop') {
     const from = now()

@@ -47,13 +47,18 @@ export function plays(name: string, place: Place): void {
 
     test('B3: the event loop of the leader is blocked for three ttl', async () => {
       const it = await opened(place)
-      for (let round = 0; round < rounds; round++) {
+      for (let round = 0; round < rounds; ) {
         const leader = await it.leader()
         const elected = it.elected(leader)
         const unblocked = leader.next('unblocked')
         leader.cue({ do: 'block', ms: 3 * ttlMs })
-        expect(await unblocked).toMatchObject({ isLeader: false, aborted: true })
+        const { led, isLeader, aborted } = await unblocked
+        expect(isLeader).toBe(false)
         await elected
+        // On a slow machine it may have lost its lease before the cue came: once more.
+        if (!led) continue
+        expect(aborted).toBe(true)
+        round += 1
       }
       await judge(it, rounds + 1)
     })

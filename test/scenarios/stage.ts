@@ -11,17 +11,26 @@ import type { Cue, Report } from './actor.ts'
 const folder = bundles()
 let bundled: Promise<string> | undefined
 
+type Elected = Extract<Report, { type: 'elected' }>
+
 export class Actor {
   readonly process: ChildProcess
   readonly id: string
   leads = false
+  /** The token of the last tenure in which it has acted. */
+  acted = 0
+  readonly elections: Elected[] = []
   readonly #waiting: { readonly wanted: (report: Report) => boolean; readonly resolve: (report: Report) => void }[] = []
 
   constructor(path: string, url: string, log: string, id: string, ttlMs: number) {
     this.id = id
     this.process = spawn(process.execPath, [path, url, log, id, String(ttlMs)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
     this.process.on('message', (report: Report) => {
-      if (report.type === 'acted') this.leads = true
+      if (report.type === 'elected') this.elections.push(report)
+      if (report.type === 'acted') {
+        this.leads = true
+        this.acted = report.fencingToken
+      }
       if (report.type === 'deposed') this.leads = false
       for (const waiter of this.#waiting.filter(({ wanted }) => wanted(report))) {
         this.#waiting.splice(this.#waiting.indexOf(waiter), 1)
@@ -63,16 +72,25 @@ export class Stage {
     await this.leader()
   }
 
-  /** The present leader, which has acted as one; waits for it. */
+  /** The present leader, which has acted as one; waits for it. An older one that has not yet told of its end is none. */
   async leader(): Promise<Actor> {
-    const leading = () => this.actors.find(({ leads }) => leads)
-    while (!leading()) await Promise.race(this.actors.map((actor) => actor.next('acted', 'deposed')))
-    return leading() as Actor
+    for (;;) {
+      const last = this.actors.reduce((one, other) => (other.acted > one.acted ? other : one))
+      if (last.leads) return last
+      await Promise.race(this.actors.map((actor) => actor.next('acted')))
+    }
   }
 
-  /** The next election of anybody but one. */
-  elected(but: Actor): Promise<Extract<Report, { type: 'elected' }>> {
-    return Promise.race(this.actors.filter((actor) => actor !== but).map((actor) => actor.next('elected')))
+  /** The first election of anybody but this one after the last in which it has acted; it may have been told of already. */
+  async elected(but: Actor): Promise<Elected> {
+    const { acted } = but
+    const others = this.actors.filter((actor) => actor !== but)
+    for (;;) {
+      const later = others.flatMap(({ elections }) => elections).filter(({ fencingToken }) => fencingToken > acted)
+      const [first] = later.sort((a, b) => a.fencingToken - b.fencingToken)
+      if (first) return first
+      await Promise.race(others.map((actor) => actor.next('elected')))
+    }
   }
 
   verdict(): Verdict {
