@@ -18,17 +18,17 @@ async function leader(options: readonly string[], main?: string): Promise<Tenure
 
 describe('a command that was killed', () => {
   /** A guard that ends, on SIGUSR2, what its supervisor still leads with; its own end is felt long after that of the command. */
-  const willful: readonly Fault[] = [
+  const willful = (laterMs: number): readonly Fault[] => [
     {
       file: 'src/cli/guard.ts',
       from: "report('ready')\n",
       to: "process.on('SIGUSR2', function told() { tree ? end('so it was told') : setTimeout(told, 5) })\nreport('ready')\n",
     },
-    { file: 'src/cli/guard.ts', from: 'await flushed(1000)', to: 'await new Promise((resolve) => setTimeout(resolve, 3000))' },
+    { file: 'src/cli/guard.ts', from: 'await flushed(1000)', to: `await new Promise((resolve) => setTimeout(resolve, ${laterMs}))` },
   ]
 
   test('by the guard, although the tenure holds: 80', async () => {
-    const one = await leader([], await here.faulty('willful', ...willful))
+    const one = await leader([], await here.faulty('willful', ...willful(500)))
     kill(one.guardPid, 'SIGUSR2')
     expect((await one.exited).code).toBe(80)
     expect(one.err).toContain('lost x (its guard has died)')
@@ -36,7 +36,7 @@ describe('a command that was killed', () => {
 
   test('planted: a supervisor that does not ask whether it was the guard', async () => {
     const unasked: Fault = { file: 'src/cli/service.ts', from: 'guardian.gone(isAsked)', to: 'guardian.gone(false)' }
-    const one = await leader([], await here.faulty('unasked', ...willful, unasked))
+    const one = await leader([], await here.faulty('unasked', ...willful(3000), unasked))
     kill(one.guardPid, 'SIGUSR2')
     expect((await one.exited).code).toBe(137)
   })
