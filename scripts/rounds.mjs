@@ -21,11 +21,11 @@ import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { bundleCli } from './build.mjs'
 
-/** Of the ttl 900 ms are margin, and 600 of them are left when SIGKILL is due: a busy host may be so late. */
-const TIMES = { ttlMs: 2000, args: ['--ttl', '2s', '--margin', '900ms', '--kill-after', '300ms', '--drain', '300ms'] }
+/** Of the ttl 1.8 s are margin, and 1.3 of them are left when SIGKILL is due: a busy host may be so late. */
+const TIMES = { ttlMs: 4000, args: ['--ttl', '4s', '--margin', '1800ms', '--kill-after', '500ms', '--drain', '300ms'] }
 const BOUND_MS = 30_000
 /** Less than from the instant when SIGKILL is due to the first at which a rival may win: what is late must be found, too. */
-const STALL_MS = 300
+const STALL_MS = 900
 /** A host that stands still so often shows nothing at all. */
 const MOST_STALLS = 5
 
@@ -44,12 +44,12 @@ case $1 in
 esac
 `
 
-/** What happens to the leader; each resolves when the fault has been made, and says whether its tree is ended by us. */
+/** What happens to the leader; each resolves when the fault has been made. `next` is the start of the next child. */
 const faults = {
   'supervisor killed': ({ supervisor }) => kill(supervisor, 'SIGKILL'),
-  'supervisor frozen': async ({ supervisor }) => {
+  'supervisor frozen': async ({ supervisor }, next) => {
     kill(supervisor, 'SIGSTOP')
-    await pause(3 * TIMES.ttlMs)
+    await next.catch(() => {})
     kill(supervisor, 'SIGCONT')
   },
   'guard killed': ({ guard }) => kill(guard, 'SIGKILL'),
@@ -175,11 +175,9 @@ class World {
     if (isOrphaned) this.#orphaned.add(leader.token)
     const before = this.refused
     const at = now()
-    const made = Promise.resolve(faults[kind](leader))
-    const [goneAt, next] = await Promise.all([
-      isOrphaned ? undefined : this.#gone(leader.tree),
-      this.#until(() => this.starts.find(({ token }) => token > leader.token), `the next child after: ${kind}`),
-    ])
+    const begun = this.#until(() => this.starts.find(({ token }) => token > leader.token), `the next child after: ${kind}`)
+    const made = Promise.resolve(faults[kind](leader, begun))
+    const [goneAt, next] = await Promise.all([isOrphaned ? undefined : this.#gone(leader.tree), begun])
     if (isOrphaned) {
       // They write on until somebody ends them, and that is us.
       await this.#until(() => this.refused > before, 'a write that comes too late')
