@@ -59,7 +59,7 @@ describe.skipIf(!findServer('redis'))('a server behind a URL', () => {
     expect(await operating(server.port, async (operator) => operator.info('keyspace'))).not.toContain('db2')
   })
 
-  test('is found through Sentinel, and as a Cluster', async () => {
+  test('is found through Sentinel, and as a Cluster', { timeout: 90_000 }, async () => {
     const [watched, cluster] = await Promise.all([startWatched(), startCluster()])
     const hosts = cluster.nodes.map(({ port }) => `127.0.0.1:${port}`).join(',')
     for (const [url, expected] of [

@@ -29,17 +29,22 @@ export interface WatchedOptions {
 export async function startWatched(options: WatchedOptions = {}): Promise<Watched> {
   const primary = await startRedis('--repl-diskless-sync-delay', '0', ...(options.primary ?? []))
   const replica = await startRedis('--replicaof', '127.0.0.1', String(primary.port), ...(options.replica ?? []))
+  // Sentinel asks at its start, and then not for ten seconds: what it asks for has to be there.
+  await until('the replica follows', () =>
+    asked(replica.port, async (redis) => (await redis.info('replication')).includes('master_link_status:up')),
+  )
   const sentinel = await startServer({
     name: 'sentinel',
     bin: findServer('redis') ?? 'redis-server',
     prepare: async (directory) => writeFileSync(join(directory, 'sentinel.conf'), sentinelConf(primary.port)),
     args: (directory, port) => [join(directory, 'sentinel.conf'), '--sentinel', '--port', String(port), '--bind', '127.0.0.1'],
-    ready: (port) => asked(port, async (redis) => String(await redis.call('SENTINEL', 'replicas', 'main')).includes(String(replica.port))),
+    ready: (port) =>
+      asked(port, async (redis) => {
+        const known = String(await redis.call('SENTINEL', 'replicas', 'main'))
+        return known.includes(`port,${replica.port},`) && known.includes('master-link-status,ok')
+      }),
   })
   const close = async () => void (await Promise.all([sentinel, replica, primary].map((server) => server.close())))
-  await until('the replica follows', () =>
-    asked(replica.port, async (redis) => (await redis.info('replication')).includes('master_link_status:up')),
-  )
   // A replica that has just followed still rewrites its files, and confirms nothing meanwhile.
   await until('the replica confirms', () =>
     asked(primary.port, async (redis) => {
