@@ -11,7 +11,7 @@ import { startProxy, type TcpProxy } from '../../harness/proxy.ts'
 import { type Cluster, startCluster } from '../../harness/redis.ts'
 import { freePort, type Server, until } from '../../harness/server.ts'
 import { findServer, startRedis } from '../../harness/servers.ts'
-import { Believers, bidFor, electionName, operating, outcome, patient, settled, wins } from './lab.ts'
+import { Believers, bidFor, electionName, operating, outcome, patient, settled } from './lab.ts'
 
 const TTL = 1500
 
@@ -65,7 +65,7 @@ describe.skipIf(!findServer('redis'))('a Cluster', () => {
       const store = redis(client(ports()))
       const other = redis(client(ports()))
       for (const node of cluster.nodes) {
-        const bid = await wins(store, await electionAt(cluster, node), { ttlMs: TTL })
+        const bid = await leaseAt(store, node)
         let told = 0
         const abort = new AbortController()
         const watching = other.watch?.(bid.election, () => void told++, abort.signal)

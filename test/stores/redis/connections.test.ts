@@ -44,7 +44,7 @@ describe.skipIf(!findServer('redis'))('connections', () => {
 
     test('kept for a lease that is held without a watch, and no longer than it lives', async () => {
       const store = redis(client(server.port))
-      const bid = await wins(store, electionName(), { ttlMs: 1000 })
+      const bid = await wins(store, electionName(), { ttlMs: 5000 })
       await store.read(bid.election, patient())
       const [held] = await operating(server.port, (operator) => idsOf(operator))
       await store.renew(bid, patient())

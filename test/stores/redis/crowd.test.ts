@@ -103,7 +103,7 @@ describe.skipIf(!findServer('redis'))('a crowd', () => {
 
     test('who deletes the lease ends the tenure, and the token still grows', async () => {
       const believers = new Believers()
-      const a = believers.add(storeAt(server.port), { ttlMs: 3000 })
+      const a = believers.add(storeAt(server.port), { ttlMs: 30_000, renewMs: 1000 })
       await a.start()
       await believers.leader()
       const ended = new Promise<string>((resolve) => a.on('deposed', (_tenure, why) => resolve(why)))
