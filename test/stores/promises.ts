@@ -282,7 +282,8 @@ export function describePromises(name: string, ground: Ground): void {
       const it = contest()
       const fence = new Fence()
       const work: CandidateOptions['work'] = (tenure) => fence.assertAdmits(tenure.fencingToken)
-      for (let i = 0; i < 3; i++) it.add(flaky(open(), { chances: { doubled: 0.2 }, seed: i + 1 }), { work })
+      // The second of a bid may come when the first has been released, and then nobody leads for a ttl.
+      for (let i = 0; i < 3; i++) it.add(flaky(open(), { chances: { doubled: 0.2 }, seed: i + 1 }), { work, ttlMs: 8000 })
       await it.start()
       for (let round = 0; round < 15; round++) {
         const leader = await it.leader()
